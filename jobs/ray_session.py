@@ -1,0 +1,37 @@
+"""Starting Ray quietly, once, and leaving a cluster that somebody else started alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .options import RunOptions
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
+    "RAY_TRAIN_ENABLE_WORKER_STRUCTURED_LOGGING": "0",
+}
+
+
+@contextmanager
+def ray_session(options: RunOptions) -> Iterator[None]:
+    """A Ray connection for the block: the one that is open, else `options.address`, RAY_ADDRESS or a local start."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    joins = options.address is not None or "RAY_ADDRESS" in os.environ
+    size = {} if joins else {"num_cpus": max(options.workers, os.cpu_count() or 1), "include_dashboard": False}
+    ray.init(address=options.address, log_to_driver=False, logging_level=logging.ERROR, **size)
+    try:
+        yield
+    finally:
+        ray.shutdown()

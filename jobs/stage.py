@@ -1,0 +1,145 @@
+"""What every sharded stage has in common: identity first, then the shards that are missing, the manifest last."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tomli_w
+
+from .. import __version__
+from ..pipeline.artefacts import read_report, report_name
+from ..pipeline.store import Store
+from ..schemas.errors import MotionpipeError
+from ..schemas.recipe import Recipe
+from ..schemas.report import REJECT_SCHEMA, Identity, Manifest, ShardReport
+from .options import RunOptions
+from .progress import Progress
+from .ray_map import Work, map_shards
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a command did: `fresh` is false where everything was there already."""
+
+    name: str
+    counts: dict[str, int]
+    seconds: float
+    fresh: bool
+    exit_code: int = 0
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+def open_artefact(store: Store, folder: str, identity: Identity, recipe: Recipe, info: dict[str, Any]) -> bool:
+    """Start or go on with an artefact; true where it is finished.
+
+    Raises MotionpipeError where the folder holds an artefact of another identity; nothing is overwritten.
+    """
+    if store.exists(f"{folder}/identity.json"):
+        there = json.loads(store.read_bytes(f"{folder}/identity.json"))
+        _require_same(store, folder, Identity.model_validate(there["identity"]), identity)
+        if there["info"] != info:
+            raise MotionpipeError(f"{folder} in {store.uri} was made from {there['info']}, not {info}; use another --store")
+    else:
+        record = {"identity": identity.model_dump(mode="json"), "info": info}
+        store.write_bytes(f"{folder}/recipe.toml", recipe_toml(recipe))
+        store.write_bytes(f"{folder}/identity.json", json.dumps(record, indent=1, sort_keys=True).encode())
+    store.remove_unfinished(folder)
+    return store.exists(f"{folder}/manifest.json")
+
+
+def run_sharded(
+    store: Store,
+    folder: str,
+    sizes: Sequence[int],
+    make_worker: Callable[[], Work],
+    options: RunOptions,
+    unit: str = "recordings",
+) -> list[ShardReport]:
+    """Work on the shards without a report; returns the reports of all. `sizes`: units in each shard."""
+    missing = [shard for shard in range(len(sizes)) if not store.exists(f"{folder}/{report_name(shard)}")]
+    progress = Progress(folder, sum(sizes[shard] for shard in missing), unit)
+    for report in map_shards(make_worker, missing, options):
+        progress.add(report.read)
+    progress.close()
+    return [read_report(store, folder, shard) for shard in range(len(sizes))]
+
+
+def finish_artefact(
+    store: Store, folder: str, identity: Identity, reports: list[ShardReport], info: dict[str, Any]
+) -> Manifest:
+    """Write the rejects table and, last, the manifest."""
+    rejects = [reject.model_dump() for report in reports for reject in report.rejects]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rejects, schema=REJECT_SCHEMA), buffer)
+    store.write_bytes(f"{folder}/rejects.parquet", buffer.getvalue())
+    manifest = Manifest.of(identity, reports, info | {"motionpipe": __version__, "python": platform.python_version()})
+    store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
+    return manifest
+
+
+def run_stage(
+    store: Store,
+    folder: str,
+    identity: Identity,
+    recipe: Recipe,
+    sizes: Callable[[], Sequence[int]],
+    make_worker: Callable[[], Work],
+    options: RunOptions,
+) -> StageResult:
+    """A whole sharded stage: identity, the missing shards, manifest; nothing where it is finished."""
+    start = time.monotonic()
+    if not open_artefact(store, folder, identity, recipe, {}):
+        reports = run_sharded(store, folder, sizes(), make_worker, options)
+        seconds = round(time.monotonic() - start, 3)
+        finish_artefact(store, folder, identity, reports, {"seconds": seconds, "workers": options.workers})
+        fresh = True
+    else:
+        fresh = False
+    return stage_result(store, folder, time.monotonic() - start, fresh, options)
+
+
+def stage_result(store: Store, folder: str, seconds: float, fresh: bool, options: RunOptions) -> StageResult:
+    """Say what a finished artefact holds, and the exit code that its rejects ask for."""
+    manifest = Manifest.model_validate_json(store.read_bytes(f"{folder}/manifest.json"))
+    totals = manifest.totals
+    if fresh:
+        click.echo(
+            f"{folder}: {totals['read']} read = {totals['written']} written + {totals['rejected']} rejected, "
+            f"{len(manifest.shards)} shards, {seconds:.1f} s"
+        )
+    else:
+        click.echo(f"{folder}: finished already ({totals['written']} written), nothing to do")
+    code = _report_rejects(store, folder, totals, options)
+    return StageResult(folder, totals, seconds, fresh, code)
+
+
+def _report_rejects(store: Store, folder: str, totals: dict[str, int], options: RunOptions) -> int:
+    if not totals["rejected"]:
+        return 0
+    rejects = pq.read_table(io.BytesIO(store.read_bytes(f"{folder}/rejects.parquet"))).to_pylist()
+    for reject in rejects[:10]:
+        click.echo(f"  rejected {reject['path']}: {reject['reason']}: {reject['detail']}", err=True)
+    if len(rejects) > 10:
+        click.echo(f"  … and {len(rejects) - 10} more in {folder}/rejects.parquet", err=True)
+    return 3 if totals["rejected"] > options.max_reject_rate * totals["read"] else 0
+
+
+def _require_same(store: Store, folder: str, there: Identity, asked: Identity) -> None:
+    differences = there.differences(asked)
+    if differences:
+        text = "; ".join(f"{name} is {old!r} there and {new!r} here" for name, old, new in differences[:5])
+        raise MotionpipeError(f"{folder} in {store.uri} was made by another recipe: {text}; use another --name or --store")
+
+
+def recipe_toml(recipe: Recipe) -> bytes:
+    """The resolved recipe as TOML; fields without a value are left out."""
+    return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode()

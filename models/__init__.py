@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: networks, losses, the scene-flow solver, codebook encoding."""

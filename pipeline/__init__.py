@@ -1,0 +1,1 @@
+"""Recordings to arrays and back, files in data order."""

@@ -1,0 +1,47 @@
+"""Depth frames of a recording: uint16 millimetres, 0 = invalid, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..schemas.errors import BadSampleError
+from .decode_video import reduced_size
+from .depth_codec import DepthFrame, decode_png16
+
+
+def iterate_depth_pngs(folder: Path, short_side: int) -> Iterator[DepthFrame]:
+    """Frames of a folder of 16-bit PNGs in the order of their names, reduced by nearest neighbour only.
+
+    Raises BadSampleError where the folder is empty or a file is not 16-bit depth of the first one's size.
+    """
+    files = depth_png_files(folder)
+    if not files:
+        raise BadSampleError("no-depth-frames", f"{folder} holds no *Depth-*.png; copy it again")
+    first: tuple[int, ...] | None = None
+    for file in files:
+        try:
+            depth = decode_png16(file.read_bytes())
+        except ValueError as error:
+            raise BadSampleError("unreadable-depth", f"{file} is not a 16-bit depth PNG; copy it again") from error
+        if first is not None and depth.shape != first:
+            raise BadSampleError("depth-size-changes", f"{file} is {depth.shape}, the frames before it {first}")
+        first = depth.shape
+        yield reduce_depth(depth, short_side)
+
+
+def depth_png_files(folder: Path) -> list[Path]:
+    """NTU's depth files of a folder (`MDepth-%08d.png` or `Depth-%08d.png`), sorted by name."""
+    return sorted(folder.glob("*Depth-*.png")) if folder.is_dir() else []
+
+
+def reduce_depth(depth: DepthFrame, short_side: int) -> DepthFrame:
+    """Nearest-neighbour reduction: depths are never mixed, so no surface appears where there is none."""
+    height, width = depth.shape
+    size = reduced_size(width, height, short_side)
+    if size == (width, height):
+        return depth
+    return np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint16)

@@ -1,0 +1,33 @@
+"""Keys: the names under which samples stand in every artefact."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+# USTAR holds 100 bytes of name; the longest member suffix is ".depth.00000.png16" and a segment adds "-s000"
+_LONGEST = 72
+
+
+def slug(path: str) -> tuple[str, bool]:
+    """`path` without its extension in [A-Za-z0-9_-], and whether it had to be shortened."""
+    stem = str(PurePosixPath(path).with_suffix(""))
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_") or "recording"
+    return (name, False) if len(name) <= _LONGEST - 9 else (name[: _LONGEST - 9], True)
+
+
+def unique_keys(paths: Sequence[str]) -> list[str]:
+    """One key a path: its slug, with 8 hex digits of the path's hash where the slug alone is shared or shortened."""
+    slugs = [slug(path) for path in paths]
+    uses = Counter(name.lower() for name, _ in slugs)
+    keys = [
+        f"{name}-{hashlib.sha256(path.encode()).hexdigest()[:8]}" if shortened or uses[name.lower()] > 1 else name
+        for path, (name, shortened) in zip(paths, slugs, strict=True)
+    ]
+    if len(set(keys)) != len(keys):
+        twice = next(key for key, count in Counter(keys).items() if count > 1)
+        raise ValueError(f"two recordings have the key {twice}: is a path listed twice?")
+    return keys

@@ -1,0 +1,41 @@
+"""The frozen plan: which recording goes to which shard, under which key."""
+
+from __future__ import annotations
+
+import io
+
+import pyarrow.parquet as pq
+
+from ..schemas.recording import PlannedRecording, Recording, plan_table, planned_recordings
+from .keys import unique_keys
+from .store import Store
+
+PLAN_FILE = "shards/plan.parquet"
+
+
+def plan_shards(recordings: list[Recording], recordings_per_shard: int) -> list[PlannedRecording]:
+    """Recordings sorted by key and dealt to shards of equal size in that order."""
+    keys = unique_keys([recording.path for recording in recordings])
+    ordered = sorted(zip(keys, recordings, strict=True), key=lambda pair: pair[0])
+    return [
+        PlannedRecording(place // recordings_per_shard, key, recording)
+        for place, (key, recording) in enumerate(ordered)
+    ]
+
+
+def write_plan(store: Store, rows: list[PlannedRecording]) -> None:
+    """Freeze the plan in the store."""
+    buffer = io.BytesIO()
+    pq.write_table(plan_table(rows), buffer, compression="zstd", row_group_size=100_000)
+    store.write_bytes(PLAN_FILE, buffer.getvalue())
+
+
+def read_plan(store: Store) -> list[PlannedRecording]:
+    """All rows of the frozen plan."""
+    return planned_recordings(pq.read_table(io.BytesIO(store.read_bytes(PLAN_FILE))))
+
+
+def read_planned_shard(store: Store, shard: int) -> list[PlannedRecording]:
+    """The rows of one shard, without building the others."""
+    table = pq.read_table(io.BytesIO(store.read_bytes(PLAN_FILE)), filters=[("shard", "=", shard)])
+    return planned_recordings(table)

@@ -1,0 +1,109 @@
+"""The store: a folder or URI in which everything that is written is whole or absent."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import fsspec
+
+_TEMPORARY = ".tmp-"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Files below `uri`; names are relative, with forward slashes."""
+
+    uri: str
+
+    @classmethod
+    def at(cls, location: str) -> Store:
+        """A store at a local path or an fsspec URI."""
+        return cls(location if "://" in location else str(Path(location).expanduser().resolve()))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the store is a folder of this machine."""
+        return "://" not in self.uri
+
+    def local_path(self, name: str) -> Path:
+        """Path of `name`; the store must be a local folder."""
+        if not self.is_local:
+            raise ValueError(f"{self.uri} is not a local folder")
+        return Path(self.uri, name)
+
+    def exists(self, name: str) -> bool:
+        """Whether a file or folder of this name is there."""
+        fs, path = self._resolve(name)
+        return bool(fs.exists(path))
+
+    def read_bytes(self, name: str) -> bytes:
+        """The whole file; FileNotFoundError where there is none."""
+        fs, path = self._resolve(name)
+        return cast(bytes, fs.cat_file(path))
+
+    def read_range(self, name: str, offset: int, size: int) -> bytes:
+        """`size` bytes from `offset`."""
+        fs, path = self._resolve(name)
+        return cast(bytes, fs.cat_file(path, start=offset, end=offset + size))
+
+    def list(self, folder: str) -> list[str]:
+        """Names (without folder) of the finished files and folders in `folder`, sorted; empty where it is absent."""
+        fs, path = self._resolve(folder)
+        if not fs.isdir(path):
+            return []
+        names = (entry.rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False))
+        return sorted(name for name in names if _TEMPORARY not in name)
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write a file, whole or not at all."""
+        with self.writing(name) as stream:
+            stream.write(data)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """A stream whose content appears under `name` when the block ends without an error, and only then."""
+        fs, path = self._resolve(name)
+        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        temporary = f"{path}{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            with fs.open(temporary, "wb") as stream:
+                yield stream
+                if self.is_local:
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            if self.is_local:
+                os.replace(temporary, path)
+                _sync_folder(path.rsplit("/", 1)[0])
+            else:
+                fs.mv(temporary, path)
+        except BaseException:
+            if fs.exists(temporary):
+                fs.rm_file(temporary)
+            raise
+
+    def remove_unfinished(self, folder: str) -> None:
+        """Remove what killed writers left behind in `folder`."""
+        fs, path = self._resolve(folder)
+        if fs.isdir(path):
+            for entry in fs.ls(path, detail=False):
+                if _TEMPORARY in entry.rsplit("/", 1)[-1]:
+                    fs.rm_file(entry)
+
+    def _resolve(self, name: str) -> tuple[Any, str]:
+        fs, root = fsspec.core.url_to_fs(self.uri)
+        return fs, f"{root.rstrip('/')}/{name}" if name else root
+
+
+def _sync_folder(path: str) -> None:
+    """Make a rename durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

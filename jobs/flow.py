@@ -27,13 +27,9 @@ def flow(store: Store, recipe: Recipe, name: str | None, options: RunOptions) ->
     config = resolve_method(store, shards, recipe.flow)
     recipe = recipe.model_copy(update={"flow": config})
     folder = f"flow/{name or config.method}"
-    identity = Identity(
-        stage="flow", section=config.model_dump(mode="json"), data={}, parents={"shards": shards.hash}
-    )
+    identity = Identity(stage="flow", section=config.model_dump(mode="json"), data={}, parents={"shards": shards.hash})
     make_worker = partial(flow_worker, store, folder, config)
-    return run_stage(
-        store, folder, identity, recipe, lambda: shard_sizes(store, shards), make_worker, options
-    )
+    return run_stage(store, folder, identity, recipe, lambda: shard_sizes(store, shards), make_worker, options)
 
 
 def shard_sizes(store: Store, shards: Manifest) -> list[int]:
@@ -45,7 +41,7 @@ def shard_sizes(store: Store, shards: Manifest) -> list[int]:
 
 
 def resolve_method(store: Store, shards: Manifest, config: FlowSection) -> FlowSection:
-    """"auto" becomes pd where any sample has depth, else dis."""
+    """ "auto" becomes pd where any sample has depth, else dis."""
     if config.method != "auto":
         return config
     any_depth = any(has_stream(entry, "depth") for _, entry in read_samples(store, SHARDS, shards))
@@ -81,5 +77,6 @@ def _flow_samples(store: Store, shard: int, entry: SampleEntry, config: FlowSect
         fps=entry.fps,
         source_hash=entry.source_hash,
         stride=cells.stride,
+        motion=cells.motion(),
         counts={"pairs": len(cells.flow)},
     )

@@ -51,7 +51,9 @@ def _map_over_actors(make_worker: Callable[[], Work], shards: Sequence[int], wor
         ready, _ = ray.wait(list(running), num_returns=1, timeout=_DEADLINE_S)
         if not ready:
             stuck = sorted(shard for shard, _, _ in running.values())
-            raise MotionpipeError(f"no shard finished in {_DEADLINE_S:.0f} s; still working on {stuck}; run again to resume")
+            raise MotionpipeError(
+                f"no shard finished in {_DEADLINE_S:.0f} s; still working on {stuck}; run again to resume"
+            )
         shard, actor, done = running.pop(ready[0])
         try:
             report: ShardReport = ray.get(ready[0])

@@ -78,4 +78,4 @@ def _fields_near(location: tuple[int | str, ...]) -> list[str]:
         return list(Recipe.model_fields)
     section = Recipe.model_fields[str(location[0])].annotation
     assert section is not None
-    return list(section.model_fields)  # type: ignore[attr-defined]
+    return list(section.model_fields)

@@ -47,7 +47,9 @@ def open_artefact(store: Store, folder: str, identity: Identity, recipe: Recipe,
         there = json.loads(store.read_bytes(f"{folder}/identity.json"))
         _require_same(store, folder, Identity.model_validate(there["identity"]), identity)
         if there["info"] != info:
-            raise MotionpipeError(f"{folder} in {store.uri} was made from {there['info']}, not {info}; use another --store")
+            raise MotionpipeError(
+                f"{folder} in {store.uri} was made from {there['info']}, not {info}; use another --store"
+            )
     else:
         record = {"identity": identity.model_dump(mode="json"), "info": info}
         store.write_bytes(f"{folder}/recipe.toml", recipe_toml(recipe))
@@ -137,7 +139,9 @@ def _require_same(store: Store, folder: str, there: Identity, asked: Identity) -
     differences = there.differences(asked)
     if differences:
         text = "; ".join(f"{name} is {old!r} there and {new!r} here" for name, old, new in differences[:5])
-        raise MotionpipeError(f"{folder} in {store.uri} was made by another recipe: {text}; use another --name or --store")
+        raise MotionpipeError(
+            f"{folder} in {store.uri} was made by another recipe: {text}; use another --name or --store"
+        )
 
 
 def recipe_toml(recipe: Recipe) -> bytes:

@@ -43,7 +43,7 @@ def read_samples(store: Store, folder: str, manifest: Manifest) -> list[tuple[in
 
 
 def only_artefact(store: Store, folder: str, option: str, made_by: str) -> str:
-    """The name of the one finished artefact in `folder`; an error that names the option where there are more or none."""
+    """The name of the one finished artefact in `folder`; an error that names `option` where there are more or none."""
     names = [name for name in store.list(folder) if store.exists(f"{folder}/{name}/manifest.json")]
     if not names:
         raise MotionpipeError(f"{folder}/ holds nothing finished in {store.uri}; run: {made_by}")

@@ -24,7 +24,7 @@ def flow_stride(step_s: float, fps: float) -> int:
     return max(1, round(step_s * fps))
 
 
-def estimate_flow(clip: Clip, fps: float, config: FlowSection, batch: int = 8) -> FlowCells:
+def estimate_flow(clip: Clip, fps: float, config: FlowSection, batch: int = 4) -> FlowCells:
     """Flow cells of all pairs; `batch` pairs are solved at once (speed only).
 
     Raises BadSampleError where the clip has too few frames for a pair.

@@ -32,13 +32,13 @@ def resample_cells(flow: Float, weight: Float, rows: int, cols: int) -> tuple[Fl
     Each new cell takes the old ones by the area that they share. Returns flow (P, C, rows, cols), 0 where the weight
     is 0, and the mean weight (P, rows, cols).
     """
-    pairs, channels, height, width = flow.shape
+    height, width = flow.shape[2:]
     if (height, width) == (rows, cols):
         return np.where(weight[:, None] > 0, flow, np.float32(0)), weight
     if rows > height or cols > width:
         raise ValueError(f"cells can be pooled, not split: {height}x{width} to {rows}x{cols}")
     by_rows, by_cols = _overlaps(height, rows), _overlaps(width, cols)
-    pooled_weight = by_rows @ weight @ by_cols.T
+    pooled_weight: Float = np.asarray(by_rows @ weight @ by_cols.T, dtype=np.float32)
     sums = by_rows @ (flow * weight[:, None]) @ by_cols.T
     means = sums / np.maximum(pooled_weight, 1e-6)[:, None]
     return np.where(pooled_weight[:, None] > 0, means, np.float32(0)).astype(np.float32), pooled_weight
@@ -49,7 +49,7 @@ def _overlaps(old: int, new: int) -> Float:
     edges = np.arange(new + 1) * (old / new)
     low = np.maximum(edges[:-1, None], np.arange(old)[None])
     high = np.minimum(edges[1:, None], np.arange(old)[None] + 1)
-    return (np.clip(high - low, 0, None) * (new / old)).astype(np.float32)
+    return np.asarray(np.clip(high - low, 0, None) * (new / old), dtype=np.float32)
 
 
 def resize_frames(frames: npt.NDArray[np.generic], rows: int, cols: int) -> npt.NDArray[np.generic]:

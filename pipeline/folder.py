@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 from ..schemas.errors import MotionpipeError
-from ..schemas.recording import Recording
 from ..schemas.recipe import DataSection
+from ..schemas.recording import Recording
 
 PROTOCOLS = ("split",)
 VIDEO_SUFFIXES = frozenset(
@@ -23,10 +23,7 @@ def index_folder(source: Path, data: DataSection) -> list[Recording]:
 
     A listed file that is missing is indexed too, so that it ends as a reject and not in silence.
     """
-    if source.is_file():
-        rows = _read_csv(source)
-    else:
-        rows = _walk(source)
+    rows = _read_csv(source) if source.is_file() else _walk(source)
     if not rows:
         raise MotionpipeError(f"{source} holds no videos ({', '.join(sorted(VIDEO_SUFFIXES))})")
     classes = sorted({label for _, label, _ in rows if label is not None})
@@ -73,7 +70,9 @@ def _read_csv(file: Path) -> list[_Row]:
         reader = csv.DictReader(stream)
         columns = set(reader.fieldnames or ())
         if not {"path", "label"} <= columns or not columns <= {"path", "label", "split"}:
-            raise MotionpipeError(f"{file}: the first line must be path,label or path,label,split; got {sorted(columns)}")
+            raise MotionpipeError(
+                f"{file}: the first line must be path,label or path,label,split; got {sorted(columns)}"
+            )
         rows = [_csv_row(file, number, row) for number, row in enumerate(reader, start=2)]
     listed: set[str] = set()
     for path, _, _ in rows:

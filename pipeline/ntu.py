@@ -25,7 +25,11 @@ COLOR_SIZE = (1920, 1080)
 """Size that a skeleton's color_x, color_y refer to."""
 
 # masked maps come first: they are what the data set's own release holds for every recording
-_FOLDERS = {"rgb": ("nturgb+d_rgb",), "depth": ("nturgb+d_depth_masked", "nturgb+d_depth"), "skeleton": ("nturgb+d_skeletons",)}
+_FOLDERS = {
+    "rgb": ("nturgb+d_rgb",),
+    "depth": ("nturgb+d_depth_masked", "nturgb+d_depth"),
+    "skeleton": ("nturgb+d_skeletons",),
+}
 
 
 def index_ntu(source: Path) -> list[Recording]:
@@ -40,7 +44,9 @@ def index_ntu(source: Path) -> list[Recording]:
                     found.setdefault(match[0], {}).setdefault(stream, f"{folder}/{entry.name}")
     if not found:
         folders_text = ", ".join(name for names in _FOLDERS.values() for name in names)
-        raise MotionpipeError(f"{source} holds no NTU RGB+D recordings: expected SxxxCxxxPxxxRxxxAxxx in {folders_text}")
+        raise MotionpipeError(
+            f"{source} holds no NTU RGB+D recordings: expected SxxxCxxxPxxxRxxxAxxx in {folders_text}"
+        )
     return [_recording(name, files) for name, files in sorted(found.items())]
 
 

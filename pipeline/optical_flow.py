@@ -15,7 +15,7 @@ def dis_flow(rgb: npt.NDArray[np.uint8], stride: int) -> npt.NDArray[np.float32]
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in rgb]
     # a fresh object for each pair: none of them starts from the flow of another recording
     flows = [
-        cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None).transpose(2, 0, 1)
+        cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_MEDIUM).calc(first, second, None).transpose(2, 0, 1)
         for first, second in zip(grey, grey[stride:], strict=False)
     ]
     return np.stack(flows).astype(np.float32)

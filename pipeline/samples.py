@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -94,7 +95,8 @@ def npy_bytes(array: npt.NDArray[Any]) -> bytes:
 
 
 def _read_rgb(path: Path, config: ShardSection) -> _Stream:
-    frames, times = [], []
+    frames: list[bytes] = []
+    times: list[int | None] = []
     first = last = None
     for frame in iterate_video(path, config.short_side):
         first, last = first or frame, frame
@@ -122,7 +124,7 @@ def _timestamps(streams: dict[str, _Stream], num_frames: int, fps: float | None)
     """Microseconds of each frame from the first, and where they come from: the file, or the nominal rate."""
     pts = streams["rgb"].pts_us[:num_frames] if "rgb" in streams else []
     known = [time for time in pts if time is not None]
-    if len(known) == num_frames and all(a < b for a, b in zip(known, known[1:], strict=False)):
+    if len(known) == num_frames and all(a < b for a, b in itertools.pairwise(known)):
         return [time - known[0] for time in known], "presentation"
     if fps is None:
         raise BadSampleError("no-timing", "the file states neither increasing timestamps nor a frame rate")
@@ -177,4 +179,3 @@ def _hash_files(files: dict[str, Path]) -> str:
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
-

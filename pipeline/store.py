@@ -65,6 +65,18 @@ class Store:
         with self.writing(name) as stream:
             stream.write(data)
 
+    def append(self, name: str, data: bytes) -> None:
+        """Add to the end of a log; a log is the one kind of file that grows."""
+        fs, path = self._resolve(name)
+        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        with fs.open(path, "ab") as stream:
+            stream.write(data)
+
+    def remove(self, name: str) -> None:
+        """Remove one file."""
+        fs, path = self._resolve(name)
+        fs.rm_file(path)
+
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
         """A stream whose content appears under `name` when the block ends without an error, and only then."""

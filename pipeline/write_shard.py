@@ -39,6 +39,7 @@ class Sample:
     fps: float
     source_hash: str
     stride: int | None = None
+    motion: tuple[float, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -100,5 +101,6 @@ def _entry(item: Item, sample: Sample, members: dict[str, tuple[int, int]]) -> S
         num_frames=sample.num_frames,
         fps=sample.fps,
         stride=sample.stride,
+        motion=sample.motion,
         members=members,
     )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 class Codebook:
     """Codewords of flow-cell vectors, with the training split's statistics of their use.
 
-    centres: float32 (K, C), in the unit of the flow (C = 3: metres a step; C = 2: pixels a step); centre 0 is zero motion.
+    centres: float32 (K, C), in the unit of the flow (C = 3: metres a step; C = 2: pixels a step); centre 0 is zero.
     counts: int64 (K,), training cells assigned to each codeword. clip: float32 (C,), components are clipped to
     [-clip, clip] before they are encoded.
     """

@@ -24,7 +24,9 @@ class FlowCells:
 
     def __post_init__(self) -> None:
         if self.flow.dtype != np.float16 or self.flow.ndim != 4 or self.flow.shape[1] not in (2, 3):
-            raise ValueError(f"{self.key}: flow must be float16 (P, 2|3, h, w), got {self.flow.dtype} {self.flow.shape}")
+            raise ValueError(
+                f"{self.key}: flow must be float16 (P, 2|3, h, w), got {self.flow.dtype} {self.flow.shape}"
+            )
         pairs, _, rows, cols = self.flow.shape
         if self.valid.dtype != np.uint8 or self.valid.shape != (pairs, rows, cols):
             raise ValueError(f"{self.key}: valid must be uint8 {(pairs, rows, cols)}, got {self.valid.shape}")
@@ -38,3 +40,10 @@ class FlowCells:
     def cell_is_valid(self) -> npt.NDArray[np.bool_]:
         """Cells with at least half of their pixels valid (P, h, w); the others take no part in targets or loss."""
         return self.valid >= 0.5 * self.cell**2
+
+    def motion(self) -> tuple[float, ...]:
+        """Mean length of the flow over the valid cells of each pair, 0 where none is valid, to 6 decimals."""
+        lengths = np.linalg.norm(self.flow.astype(np.float32), axis=1)
+        valid = self.cell_is_valid()
+        sums, counts = (lengths * valid).sum(axis=(1, 2)), valid.sum(axis=(1, 2))
+        return tuple(round(float(value), 6) for value in sums / np.maximum(counts, 1))

@@ -25,15 +25,21 @@ class DataSection(Section):
 
     dataset: str | None = Field(None, description="dataset name as in `shard --dataset`")
     limit: int | None = Field(None, ge=1, description="take only the first N recordings [count]")
-    protocol: str | None = Field(None, description="split protocol, e.g. xsub, xview, split; default: the dataset's first")
-    test_fraction: float = Field(0.3, gt=0, lt=1, description="`folder` without splits: part that is for testing [fraction]")
+    protocol: str | None = Field(
+        None, description="split protocol, e.g. xsub, xview, split; default: the dataset's first"
+    )
+    test_fraction: float = Field(
+        0.3, gt=0, lt=1, description="`folder` without splits: part that is for testing [fraction]"
+    )
     split_seed: int = Field(0, ge=0, description="`folder` without splits: seed of the split by recording")
 
 
 class ShardSection(Section):
     """How recordings are stored."""
 
-    short_side: int = Field(256, ge=16, le=4320, description="frames are reduced to this shorter side, never enlarged [px]")
+    short_side: int = Field(
+        256, ge=16, le=4320, description="frames are reduced to this shorter side, never enlarged [px]"
+    )
     jpeg_quality: int = Field(92, ge=1, le=100, description="JPEG quality of RGB frames, 4:2:0")
     depth_codec: Literal["d16", "png16"] = Field("d16", description="lossless code of depth frames")
     max_frames: int = Field(2000, ge=2, le=100_000, description="a longer recording is cut into segments [frames]")
@@ -46,7 +52,9 @@ class FlowSection(Section):
     method: Literal["auto", "pd", "dis"] = Field(
         "auto", description="pd: RGB-D scene flow; dis: optical flow; auto: pd where every sample has depth, else dis"
     )
-    step_s: float = Field(0.1, gt=0, le=10, description="time from a frame to its partner; stride = round(step_s * fps) [s]")
+    step_s: float = Field(
+        0.1, gt=0, le=10, description="time from a frame to its partner; stride = round(step_s * fps) [s]"
+    )
     cell: int = Field(4, ge=1, le=15, description="side of the cells that flow is averaged over [px]")
     intensity: Literal["depth", "none"] = Field(
         "depth", description="pd without registered RGB: brightness from depth scaled over its 1-99 % range, or none"
@@ -55,9 +63,13 @@ class FlowSection(Section):
     lambda_d: float = Field(0.35, gt=0, description="pd: weight of the total variation of w")
     mu: float = Field(75.0, gt=0, description="pd: weight of geometric consistency (mu_0)")
     iterations: int = Field(100, ge=1, le=10_000, description="pd: primal-dual iterations at the finest level [count]")
-    iterations_less: int = Field(15, ge=0, description="pd: iterations fewer at each coarser level, at least 10 are made [count]")
+    iterations_less: int = Field(
+        15, ge=0, description="pd: iterations fewer at each coarser level, at least 10 are made [count]"
+    )
     warps: int = Field(1, ge=1, le=20, description="pd: linearisations a level [count]")
-    coarsest_rows: int = Field(15, ge=4, le=512, description="pd: the pyramid ends at the last level with at least so many rows [px]")
+    coarsest_rows: int = Field(
+        15, ge=4, le=512, description="pd: the pyramid ends at the last level with at least so many rows [px]"
+    )
 
 
 class CodebookSection(Section):
@@ -69,7 +81,9 @@ class CodebookSection(Section):
     static_fraction: Probability = Field(0.5, description="largest share of static cells in that sample [fraction]")
     static_below_m: float = Field(0.005, ge=0, description="a 3-D cell that moves less is static [m a step]")
     static_below_px: float = Field(0.25, ge=0, description="a 2-D cell that moves less is static [px a step]")
-    clip_percentile: float = Field(99.0, gt=50, le=100, description="|component| of moving cells is clipped here [percent]")
+    clip_percentile: float = Field(
+        99.0, gt=50, le=100, description="|component| of moving cells is clipped here [percent]"
+    )
     iterations: int = Field(50, ge=1, le=10_000, description="Lloyd iterations, at most [count]")
     seed: int = Field(0, ge=0, description="seed of sampling and of k-means++")
 
@@ -79,23 +93,37 @@ class TrainSection(Section):
 
     model: Literal["atomic-flow"] = Field("atomic-flow", description="the network to train")
     modality: Literal["depth", "rgb", "rgbd"] = Field("depth", description="what the encoder sees")
-    frame_short_side: int = Field(120, ge=16, le=1024, description="stored frames are reduced to this before the crop [px]")
+    frame_short_side: int = Field(
+        120, ge=16, le=1024, description="stored frames are reduced to this before the crop [px]"
+    )
     crop: int = Field(112, ge=16, le=1024, description="side of the square crop; a multiple of cell and of 16 [px]")
     cell: int = Field(4, ge=1, le=64, description="side of a target cell in the crop [px]")
-    widths: tuple[int, int, int, int, int] = Field((16, 32, 64, 128, 128), description="channels of conv1..conv5 [count]")
+    widths: tuple[int, int, int, int, int] = Field(
+        (16, 32, 64, 128, 128), description="channels of conv1..conv5 [count]"
+    )
     hidden: int = Field(32, ge=1, description="channels of both ConvLSTMs [count]")
-    deconv_widths: tuple[int, ...] = Field((64, 32), description="channels after each x2 transposed convolution [count]")
+    deconv_widths: tuple[int, ...] = Field(
+        (64, 32), description="channels after each x2 transposed convolution [count]"
+    )
     steps: int = Field(8, ge=1, le=64, description="flow maps predicted, n [count]")
     feedback: bool = Field(False, description="decoder input: its previous output (true) or zeros (false)")
     rebalance_lambda: Probability = Field(0.5, description="smoothing weight of the rebalanced cross-entropy")
     flip: bool = Field(True, description="mirror half of the training clips and negate δx")
-    moving_clips: Probability = Field(0.5, description="share of training clips drawn from the more moving half [fraction]")
+    moving_clips: Probability = Field(
+        0.5, description="share of training clips drawn from the more moving half [fraction]"
+    )
     epochs: int = Field(50, ge=1, description="passes over the training clips [count]")
-    clips_per_epoch: int | None = Field(None, ge=1, description="clips in an epoch; default: one for each training sample [count]")
+    clips_per_epoch: int | None = Field(
+        None, ge=1, description="clips in an epoch; default: one for each training sample [count]"
+    )
     global_batch: int = Field(16, ge=1, description="clips in an optimiser step, over all workers [count]")
-    micro_batch: int = Field(8, ge=1, description="clips in one forward pass; batch-norm statistics are over these [count]")
+    micro_batch: int = Field(
+        8, ge=1, description="clips in one forward pass; batch-norm statistics are over these [count]"
+    )
     learning_rate: float = Field(1e-4, gt=0, description="Adam step size")
-    milestones: tuple[float, ...] = Field((0.6, 0.85), description="the rate falls tenfold at these parts of the run [fraction]")
+    milestones: tuple[float, ...] = Field(
+        (0.6, 0.85), description="the rate falls tenfold at these parts of the run [fraction]"
+    )
     weight_decay: float = Field(5e-4, ge=0, description="decoupled from nothing: Adam's L2 term")
     grad_clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
     checkpoint_every: int = Field(200, ge=1, description="optimiser steps between checkpoints [count]")
@@ -127,14 +155,18 @@ class EmbedSection(Section):
     per: Literal["clip", "frame"] = Field("clip", description="a row for each clip, or for each single frame")
     num_clips: int = Field(10, ge=1, le=1000, description="evenly spaced clips (or frames) of a sample [count]")
     clip_frames: int = Field(8, ge=1, le=256, description="frames of a clip, one flow step apart [count]")
-    pool_grid: int = Field(1, ge=1, le=7, description="hidden maps are averaged to a grid of this side; 1 = global average")
+    pool_grid: int = Field(
+        1, ge=1, le=7, description="hidden maps are averaged to a grid of this side; 1 = global average"
+    )
     batch: int = Field(16, ge=1, le=4096, description="clips in one forward pass [count]")
 
 
 class ClassifySection(Section):
     """The probes."""
 
-    probes: tuple[Literal["linear", "knn", "svm"], ...] = Field(("linear", "knn", "svm"), description="classifiers to fit")
+    probes: tuple[Literal["linear", "knn", "svm"], ...] = Field(
+        ("linear", "knn", "svm"), description="classifiers to fit"
+    )
     folds: int = Field(3, ge=2, le=20, description="grouped cross-validation folds inside the training part [count]")
     c_grid: tuple[float, ...] = Field((0.01, 0.1, 1.0, 10.0), description="inverse regularisation strengths tried")
     k_grid: tuple[int, ...] = Field((1, 5, 9, 15), description="numbers of neighbours tried [count]")

@@ -29,6 +29,8 @@ class SampleEntry(_Record):
     fps: float
     stride: int | None = None
     """Flow artefacts: frames between the two of a pair."""
+    motion: tuple[float, ...] = ()
+    """Flow artefacts: mean length of the flow over the valid cells of each pair, in the flow's unit."""
     members: dict[str, tuple[int, int]] = {}
     """Member name without the key to (byte offset of its content, size)."""
 
@@ -50,9 +52,7 @@ class Reject(_Record):
     attempts: int = 1
 
 
-REJECT_SCHEMA = pa.schema(
-    [(name, pa.int32() if name == "attempts" else pa.string()) for name in Reject.model_fields]
-)
+REJECT_SCHEMA = pa.schema([(name, pa.int32() if name == "attempts" else pa.string()) for name in Reject.model_fields])
 
 
 class ShardReport(_Record):

@@ -20,7 +20,7 @@ class Targets:
     """Codeword indices (P, h, w) of a recording's flow cells; the dtype's top value marks an invalid cell."""
 
     key: str
-    codes: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    codes: npt.NDArray[np.unsignedinteger]
     size: int
 
     def __post_init__(self) -> None:

@@ -1,0 +1,5 @@
+"""`python -m motionpipe`."""
+
+from .jobs.cli import main
+
+main()

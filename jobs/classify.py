@@ -1,0 +1,168 @@
+"""`motionpipe classify`: probes on a run's embeddings and on those of its untrained weights, side by side."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest
+from ..pipeline.groups import group_of
+from ..pipeline.metrics import average_by_recording, score
+from ..pipeline.probes import Kind, ProbeData, fit_probe, probe_scores
+from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.store import Store
+from ..schemas.errors import MotionpipeError
+from ..schemas.recipe import ClassifySection, Recipe
+from ..schemas.recording import PlannedRecording
+from ..schemas.report import Identity, Manifest
+from .embed import MADE_BY as MAKE_EMBEDDINGS
+from .stage import StageResult, open_artefact
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A split of the recordings; `leak` says what is wrong with testing on it, or nothing."""
+
+    name: str
+    plan: dict[str, PlannedRecording]
+    leak: str
+
+    def label_names(self) -> dict[int, str]:
+        """Class index to name."""
+        recordings = [row.recording for row in self.plan.values()]
+        return {r.label: r.label_name for r in recordings if r.label is not None and r.label_name is not None}
+
+
+def classify(
+    store: Store, recipe: Recipe, embeddings: str | None, kinds: tuple[Kind, ...], allow_leak: bool
+) -> list[StageResult]:
+    """Fit each probe on the training part, score the test part by recording, save and show the figures."""
+    start = time.monotonic()
+    embeddings = embeddings or _only_embeddings(store)
+    names = [name for name in (embeddings, f"{embeddings}@init") if name == embeddings or _is_finished(store, name)]
+    manifests = {name: read_manifest(store, f"embeddings/{name}", MAKE_EMBEDDINGS) for name in names}
+    protocol = _protocol(store, recipe.data.protocol, manifests[embeddings])
+    if protocol.leak and not allow_leak:
+        raise MotionpipeError(f"{protocol.leak}; pass --allow-leak to score it all the same")
+    results, rows = [], []
+    for kind in kinds:
+        for name in names:
+            folder = f"probes/{name}/{protocol.name}-{kind}"
+            identity = Identity(
+                stage="classify",
+                section=recipe.classify.model_dump(mode="json", exclude={"probes"}) | {"probe": kind},
+                data={"protocol": protocol.name},
+                parents={"embeddings": manifests[name].hash},
+            )
+            finished = open_artefact(store, folder, identity, recipe, {})
+            if not finished:
+                _probe(store, folder, kind, name, protocol, recipe.classify)
+                manifest = Manifest.of(identity, [], {})
+                store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
+            rows.append(json.loads(store.read_bytes(f"{folder}/metrics.json")))
+            results.append(StageResult(folder, {}, time.monotonic() - start, not finished))
+    if not any(result.fresh for result in results):
+        click.echo("probes: finished already, nothing to do")
+    click.echo("\n".join(figures_table(rows)))
+    return results
+
+
+def _protocol(store: Store, asked: str | None, embeddings: Manifest) -> Protocol:
+    plan = planned_by_recording(store)
+    dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
+    name = resolve_protocol(dataset, asked)
+    trained_on, run = embeddings.identity.data["trained_on"], embeddings.identity.data["run"]
+    seen = recordings_in(plan, trained_on, "train") & recordings_in(plan, name, "test")
+    leak = f"run {run} was trained on {trained_on}, with {len(seen)} test recordings of {name}" if seen else ""
+    return Protocol(name, plan, leak)
+
+
+def _probe(store: Store, folder: str, kind: Kind, name: str, protocol: Protocol, config: ClassifySection) -> None:
+    train, test = (read_part(store, name, protocol, part) for part in ("train", "test"))
+    _require_common_classes(train, test, protocol)
+    probe, choice = fit_probe(kind, train, config)
+    ids, scores = average_by_recording(probe_scores(probe, test.x), test.recording_ids)
+    label_of = dict(zip(test.recording_ids.tolist(), test.labels.tolist(), strict=True))
+    labels = np.array([label_of[recording] for recording in ids])
+    metrics = score(scores, labels, probe.classes)
+    names = protocol.label_names()
+    record = {
+        "embeddings": name,
+        "protocol": protocol.name,
+        "probe": kind,
+        "leak": protocol.leak,
+        "n_train": len(np.unique(train.recording_ids)),
+        "n_test": len(ids),
+        "chance": 1 / len(probe.classes),
+        "classes": [names[int(label)] for label in probe.classes],
+        "choice": asdict(choice) | {"accuracy": {str(value): part for value, part in choice.accuracy.items()}},
+        **asdict(metrics),
+        "confusion": metrics.confusion.tolist(),
+    }
+    predicted = probe.classes[scores.argmax(axis=1)]
+    table = pa.table({"recording_id": ids, "label": labels, "predicted": predicted, "scores": scores.tolist()})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    store.write_bytes(f"{folder}/predictions.parquet", buffer.getvalue())
+    store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+
+def read_part(store: Store, name: str, protocol: Protocol, part: str) -> ProbeData:
+    """Rows of the labelled recordings in a part of the protocol."""
+    folder = f"embeddings/{name}"
+    files = [f"{folder}/{summary.file}" for summary in read_manifest(store, folder, MAKE_EMBEDDINGS).shards]
+    tables = [pq.read_table(io.BytesIO(store.read_bytes(file))) for file in files]
+    table = pa.concat_tables([table for table in tables if table.num_rows] or tables[:1])
+    ids = np.array(table["recording_id"].to_pylist(), dtype=np.str_)
+    labelled = {
+        i for i in recordings_in(protocol.plan, protocol.name, part) if protocol.plan[i].recording.label is not None
+    }
+    keep = np.isin(ids, sorted(labelled))
+    if not keep.any():
+        raise MotionpipeError(
+            f"protocol {protocol.name} has no labelled recording in its {part} part here; nothing to classify"
+        )
+    x = np.asarray(table["embedding"].combine_chunks().flatten()).reshape(table.num_rows, -1)[keep]
+    recordings = [protocol.plan[i].recording for i in ids[keep].tolist()]
+    labels = np.array([recording.label for recording in recordings], dtype=np.int64)
+    return ProbeData(x.astype(np.float32), labels, ids[keep], np.array([group_of(r) for r in recordings]))
+
+
+def _require_common_classes(train: ProbeData, test: ProbeData, protocol: Protocol) -> None:
+    names = protocol.label_names()
+    known, asked = set(train.labels.tolist()), set(test.labels.tolist())
+    if not known & asked:
+        raise MotionpipeError(
+            f"protocol {protocol.name}: no class of the test part ({', '.join(names[c] for c in sorted(asked))}) has a "
+            f"training recording here ({', '.join(names[c] for c in sorted(known))}); more recordings are needed"
+        )
+
+
+def _is_finished(store: Store, name: str) -> bool:
+    return store.exists(f"embeddings/{name}/manifest.json")
+
+
+def _only_embeddings(store: Store) -> str:
+    names = [name for name in store.list("embeddings") if "@" not in name and _is_finished(store, name)]
+    return names[0] if len(names) == 1 else only_artefact(store, "embeddings", "--embeddings", MAKE_EMBEDDINGS)
+
+
+def figures_table(rows: list[dict[str, Any]]) -> list[str]:
+    """Lines of a table of probe figures."""
+    head = (
+        f"{'embeddings':28} {'probe':7} {'top-1':>6} {'top-5':>6} {'class':>6} {'mAP':>6} {'chance':>7} n_train n_test"
+    )
+    lines = [
+        f"{row['embeddings']:28} {row['probe']:7} {row['top1']:6.3f} {row['top5']:6.3f} "
+        f"{row['mean_class_accuracy']:6.3f} {row['mean_ap']:6.3f} {row['chance']:7.3f} {row['n_train']:7} {row['n_test']:6}"
+        for row in rows
+    ]
+    return [head, *(line + ("  LEAK" if row["leak"] else "") for line, row in zip(lines, rows, strict=True))]

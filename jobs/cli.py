@@ -1,0 +1,257 @@
+"""The command line: it translates words into calls, and nothing more. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import __version__
+from ..schemas.errors import MotionpipeError
+from .options import RunOptions
+
+if TYPE_CHECKING:
+    from ..pipeline.store import Store
+    from ..schemas.recipe import Recipe
+    from .stage import StageResult
+
+
+class DataOrderGroup(click.Group):
+    """Lists the commands in the order that data takes, and turns expected errors into one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names as they were added."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Exit 1 with one line for an expected error, 130 for an interrupt."""
+        try:
+            return super().invoke(ctx)
+        except MotionpipeError as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted; the same command goes on from here", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=DataOrderGroup, context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Folders of videos, RGB and depth, to learned motion representations.
+
+    \b
+    videos > shard > flow > codebook > train-cluster > embed > classify > report
+    """
+
+
+_COMMON = (
+    click.option(
+        "--store",
+        "store_uri",
+        default=None,
+        help="Folder or URI of the store [env MOTIONPIPE_STORE; ./motionpipe-store].",
+    ),
+    click.option("--recipe", "recipe_name", default=None, help="Shipped recipe (atomic-flow/small) or TOML file."),
+    click.option(
+        "--set", "assignments", multiple=True, metavar="SECTION.FIELD=VALUE", help="Change one field of the recipe."
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(0),
+        default=2,
+        show_default=True,
+        help="Ray workers; 0 = in this process, without Ray.",
+    ),
+    click.option("--address", default=None, help="Ray cluster to join [default: start a local one]."),
+    click.option(
+        "--max-reject-rate",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        show_default=True,
+        help="Exit with 3 where more is rejected.",
+    ),
+)
+
+
+def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every stage takes, folded into store, assignments and run options."""
+
+    @functools.wraps(command)
+    def wrapped(
+        store_uri: str | None,
+        recipe_name: str | None,
+        assignments: tuple[str, ...],
+        workers: int,
+        address: str | None,
+        max_reject_rate: float,
+        **own: Any,
+    ) -> None:
+        options = RunOptions(workers, address, max_reject_rate)
+
+        def recipe(*shorthand: tuple[str, Any]) -> Recipe:
+            from .recipe_files import load_recipe
+
+            given = [f"{field}={_toml(value)}" for field, value in shorthand if value is not None]
+            return load_recipe(recipe_name, [*assignments, *given])
+
+        _exit_with(command(open_store(store_uri), recipe, options, **own))
+
+    for option in reversed(_COMMON):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def open_store(uri: str | None) -> Store:
+    """The store that a command works on."""
+    from ..pipeline.store import Store
+
+    return Store.at(uri or os.environ.get("MOTIONPIPE_STORE") or "motionpipe-store")
+
+
+def _toml(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _exit_with(results: StageResult | Iterable[StageResult] | None) -> None:
+    if results is None:
+        return
+    listed = list(results) if isinstance(results, Iterable) else [results]
+    code = max((result.exit_code for result in listed), default=0)
+    if code:
+        sys.exit(code)
+
+
+MakeRecipe = Callable[..., "Recipe"]
+
+
+@main.command()
+@click.option("--dataset", required=True, type=click.Choice(("ntu", "folder")), help="Layout of the source.")
+@click.option(
+    "--source", required=True, type=click.Path(path_type=Path), help="Folder of the dataset, or a CSV path,label,split."
+)
+@click.option("--limit", type=click.IntRange(1), default=None, help="Only the first N recordings.")
+@stage_options
+def shard(
+    store: Store, recipe: MakeRecipe, options: RunOptions, dataset: str, source: Path, limit: int | None
+) -> StageResult:
+    """Decode recordings into WebDataset shards."""
+    from .shard import shard as run
+
+    return run(store, recipe(("data.dataset", dataset), ("data.limit", limit)), dataset, source, options)
+
+
+@main.command()
+@click.option(
+    "--method",
+    type=click.Choice(("pd", "dis")),
+    default=None,
+    help="Scene flow or optical flow [default: pd where there is depth].",
+)
+@click.option("--name", default=None, help="Name of the artefact [default: the method].")
+@stage_options
+def flow(store: Store, recipe: MakeRecipe, options: RunOptions, method: str | None, name: str | None) -> StageResult:
+    """Estimate the motion between frames: RGB-D scene flow, or optical flow."""
+    from .flow import flow as run
+
+    return run(store, recipe(("flow.method", method)), name, options)
+
+
+@main.command()
+@click.option("--flow", "flow_name", default=None, help="Flow artefact to read.")
+@click.option("--kind", type=click.Choice(("kmeans",)), default=None, help="How codewords are chosen.")
+@click.option("--size", type=click.IntRange(2), default=None, help="Number of codewords K.")
+@click.option("--protocol", default=None, help="Split whose training part is fitted [default: the dataset's first].")
+@click.option("--name", default=None, help="Name of the codebook [default: FLOW-KIND-K].")
+@stage_options
+def codebook(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    flow_name: str | None,
+    kind: str | None,
+    size: int | None,
+    protocol: str | None,
+    name: str | None,
+) -> StageResult:
+    """Fit codewords to the training split's flow, and write the quantised targets."""
+    from .codebook import codebook as run
+
+    chosen = recipe(("codebook.kind", kind), ("codebook.size", size), ("data.protocol", protocol))
+    return run(store, chosen, flow_name, name, options)
+
+
+@main.command("train-cluster")
+@click.option(
+    "--model", type=click.Choice(("atomic-flow",)), default="atomic-flow", show_default=True, help="Network to train."
+)
+@click.option("--codebook", "book", default=None, help="Codebook to read.")
+@click.option(
+    "--protocol", default=None, help="Split whose training part is learned from [default: the dataset's first]."
+)
+@click.option("--name", "run_name", required=True, help="Name of the run; the same name resumes it.")
+@stage_options
+def train_cluster(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    model: str,
+    book: str | None,
+    protocol: str | None,
+    run_name: str,
+) -> StageResult:
+    """Pre-train a network on Ray Train workers."""
+    from .train import train_cluster as run
+
+    return run(store, recipe(("train.model", model), ("data.protocol", protocol)), book, run_name, options)
+
+
+@main.command()
+@click.option("--run", "run_name", default=None, help="Run to embed with.")
+@click.option(
+    "--per", type=click.Choice(("clip", "frame")), default=None, help="A row for each clip, or for each single frame."
+)
+@click.option("--name", default=None, help="Name of the embeddings [default: RUN, or RUN-frame].")
+@stage_options
+def embed(
+    store: Store, recipe: MakeRecipe, options: RunOptions, run_name: str | None, per: str | None, name: str | None
+) -> list[StageResult]:
+    """Write a run's embeddings, and those of its untrained weights, to Parquet."""
+    from .embed import embed as run
+
+    return run(store, recipe(("embed.per", per)), run_name, name, options)
+
+
+@main.command()
+@click.option("--embeddings", default=None, help="Embeddings to read.")
+@click.option(
+    "--probe", type=click.Choice(("linear", "knn", "svm")), default=None, help="One probe only [default: all]."
+)
+@click.option("--protocol", default=None, help="Split to score by [default: the dataset's first].")
+@click.option(
+    "--allow-leak", is_flag=True, help="Score although pre-training saw test recordings; the figure is marked."
+)
+@stage_options
+def classify(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    embeddings: str | None,
+    probe: str | None,
+    protocol: str | None,
+    allow_leak: bool,
+) -> list[StageResult]:
+    """Score probes on embeddings, beside the untrained network's."""
+    from .classify import classify as run
+
+    chosen = recipe(("data.protocol", protocol))
+    kinds = (probe,) if probe else chosen.classify.probes
+    return run(store, chosen, embeddings, kinds, allow_leak)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()

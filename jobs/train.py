@@ -1,0 +1,192 @@
+"""`motionpipe train-cluster`: a run over Ray Train workers, or in this process; the same name resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import click
+
+from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_samples
+from ..pipeline.batches_atomic_flow import STREAMS
+from ..pipeline.clip_plan import TrainSample, plan_epoch
+from ..pipeline.estimate_flow import STREAM_OF_METHOD
+from ..pipeline.read_sample import has_stream
+from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.store import Store
+from ..schemas.errors import MotionpipeError
+from ..schemas.recipe import Recipe, TrainSection
+from ..schemas.report import Identity, Manifest, ShardSummary
+from .codebook import MADE_BY as MAKE_CODEBOOK
+from .codebook import read_codebook
+from .options import RunOptions
+from .progress import Progress
+from .run_files import RunFiles
+from .stage import StageResult, open_artefact
+from .train_loop import TrainJob, require_even_share
+
+
+@dataclass(frozen=True)
+class Parents:
+    """What a run is trained on."""
+
+    dataset: str
+    protocol: str
+    shards: Manifest
+    flow_name: str
+    flow: Manifest
+    book: str
+
+
+def train_cluster(store: Store, recipe: Recipe, book: str | None, run: str, options: RunOptions) -> StageResult:
+    """Train `run` to its last epoch, from wherever it stands."""
+    start = time.monotonic()
+    require_even_share(recipe.train, options.workers)
+    parents = find_parents(store, recipe, book)
+    codebook, sha256 = read_codebook(store, parents.book)
+    identity = Identity(
+        stage="train",
+        section=recipe.train.model_dump(mode="json"),
+        data={"protocol": parents.protocol},
+        parents={"shards": parents.shards.hash, "flow": parents.flow.hash, "codebook": sha256},
+    )
+    files = RunFiles(store, run)
+    info = {"flow": parents.flow_name, "codebook": parents.book}
+    finished = open_artefact(store, files.folder, identity, recipe, info)
+    if finished:
+        click.echo(f"{files.folder}: finished already, nothing to do")
+    else:
+        samples = training_samples(store, parents, recipe.train)
+        job = TrainJob(
+            store=store,
+            run=run,
+            flow_folder=f"flow/{parents.flow_name}",
+            cell=int(parents.flow.identity.section["cell"]),
+            samples=tuple(samples),
+            codebook=codebook,
+            codebook_sha256=sha256,
+            config=recipe.train,
+        )
+        _run_job(job, files, options)
+        _finish(files, identity, time.monotonic() - start, options)
+        click.echo(f"{files.folder}: {_summary(files)}, {time.monotonic() - start:.1f} s")
+    manifest = Manifest.model_validate_json(store.read_bytes(f"{files.folder}/manifest.json"))
+    return StageResult(files.folder, manifest.totals, time.monotonic() - start, not finished)
+
+
+def find_parents(store: Store, recipe: Recipe, book: str | None) -> Parents:
+    """The codebook, its flow and the shards; errors name what is missing."""
+    shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
+    dataset = shards.identity.data["dataset"]
+    protocol = resolve_protocol(dataset, recipe.data.protocol)
+    book = book or only_artefact(store, "targets", "--codebook", MAKE_CODEBOOK)
+    read_manifest(store, f"targets/{book}", MAKE_CODEBOOK)
+    report = json.loads(store.read_bytes(f"codebook/{book}/report.json"))
+    if report["protocol"] != protocol:
+        raise MotionpipeError(
+            f"codebook {book} was fitted on the training part of {report['protocol']}, this run asks for {protocol}; "
+            f"make one with --protocol {protocol} and another --name"
+        )
+    flow = read_manifest(store, f"flow/{report['flow']}", MAKE_CODEBOOK)
+    return Parents(dataset, protocol, shards, report["flow"], flow, book)
+
+
+def training_samples(store: Store, parents: Parents, config: TrainSection) -> list[TrainSample]:
+    """Samples of the protocol's training part that have the modality's streams and are long enough for a clip."""
+    grid_stream = STREAM_OF_METHOD[parents.flow.identity.section["method"]]
+    needed = STREAMS[config.modality]
+    if needed != (grid_stream,):
+        raise MotionpipeError(
+            f"modality {config.modality} reads {' and '.join(needed)}, but the flow lies on the {grid_stream} frames and "
+            f"RGB is not registered to depth; set train.modality={grid_stream}"
+        )
+    train = recordings_in(planned_by_recording(store), parents.protocol, "train")
+    frames = {entry.key: entry for _, entry in read_samples(store, SHARDS, parents.shards)}
+    chosen = [
+        TrainSample(shard, frames[entry.key], entry)
+        for shard, entry in read_samples(store, f"flow/{parents.flow_name}", parents.flow)
+        if entry.recording_id in train
+    ]
+    usable = [s for s in chosen if s.num_starts and all(has_stream(s.frames, stream) for stream in needed)]
+    if not usable:
+        raise MotionpipeError(
+            f"none of {len(chosen)} training samples of {parents.protocol} has {config.modality} frames for a clip"
+        )
+    if len(usable) < len(chosen):
+        click.echo(
+            f"  {len(chosen) - len(usable)} of {len(chosen)} training samples are too short for a clip", err=True
+        )
+    return usable
+
+
+def _run_job(job: TrainJob, files: RunFiles, options: RunOptions) -> None:
+    total = len(plan_epoch(job.samples, 0, job.config)) * job.config.epochs
+    with _following(files, total):
+        if options.workers == 0:
+            import torch
+
+            from .train_loop import train
+
+            train(job, 0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        else:
+            from .ray_train import train_over_ray
+
+            train_over_ray(job, options)
+
+
+@contextmanager
+def _following(files: RunFiles, total: int) -> Iterator[None]:
+    """Show the run's progress while it goes on, read from its own metrics file."""
+    progress, stop = Progress(files.folder, total, "steps"), threading.Event()
+    begun = files.metrics()[-1:] or [{"step": 0}]
+
+    def follow(done: int) -> None:
+        while not stop.wait(1.0):
+            rows = files.metrics()
+            if rows and rows[-1]["step"] > done:
+                progress.add(rows[-1]["step"] - done, f"loss {rows[-1]['loss']:.4f}")
+                done = rows[-1]["step"]
+
+    thread = threading.Thread(target=partial(follow, begun[0]["step"]), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        progress.close()
+
+
+def _finish(files: RunFiles, identity: Identity, seconds: float, options: RunOptions) -> None:
+    """The manifest: the run's last checkpoint and its hash."""
+    last = files.checkpoints()[-1]
+    data = files.store.read_bytes(last)
+    summary = ShardSummary(
+        shard=0,
+        file=last.removeprefix(f"{files.folder}/"),
+        sha256=hashlib.sha256(data).hexdigest(),
+        read=1,
+        written=1,
+        rejected=0,
+    )
+    rows = files.metrics()
+    manifest = Manifest.of(identity, [], {"seconds": round(seconds, 3), "workers": options.workers})
+    complete = manifest.model_copy(
+        update={"shards": (summary,), "hash": summary.sha256, "totals": {"steps": rows[-1]["step"]}}
+    )
+    files.store.write_bytes(f"{files.folder}/manifest.json", complete.model_dump_json(indent=1).encode())
+
+
+def _summary(files: RunFiles) -> str:
+    rows = files.metrics()
+    first, last = rows[0], rows[-1]
+    return (
+        f"{last['step']} steps, loss {first['loss']:.3f} → {last['loss']:.3f}, "
+        f"accuracy {last['accuracy']:.3f} (moving cells {last['moving_accuracy']:.3f})"
+    )

@@ -1,0 +1,208 @@
+"""Atomic 3D flows: two frames in, the codewords of the next n flow maps out (Luo et al. 2017).
+
+    frames ─► Conv ─► encoder ConvLSTM ═(h, c)═► decoder ConvLSTM ─► Deconv ─► K logits a cell, for each of n steps
+
+Shapes: B clips, T frames, n steps, C channels, S side of the crop, s side of the code, g side of the target grid,
+K codewords.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..schemas.codebook import Codebook
+from ..schemas.recipe import TrainSection
+from .codebook import encode
+from .conv_lstm import ConvLSTMCell, State
+from .rebalance import class_weights, rebalanced_cross_entropy
+
+INPUT_CHANNELS = {"depth": 2, "rgb": 3, "rgbd": 5}
+"""Channels of a frame: depth and whether it is valid; red, green, blue; or the three followed by the two."""
+
+CONVS_IN_STAGE = (2, 2, 3, 3, 3)
+
+
+@dataclass(frozen=True)
+class AtomicFlowBatch:
+    """Clips and the flow that follows them.
+
+    frames: float32 (B, 2, C_in, S, S). flow: float32 (B, n, C, g, g), metres (C = 3) or pixels (C = 2) a step, not yet
+    encoded. valid: bool (B, n, g, g), cells that take part in the loss.
+    """
+
+    frames: Tensor
+    flow: Tensor
+    valid: Tensor
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 5 or self.flow.ndim != 5 or not self.frames.is_floating_point():
+            raise ValueError(f"frames and flow must have five axes, got {self.frames.shape} and {self.flow.shape}")
+        if self.valid.dtype != torch.bool or self.valid.shape != self.flow[:, :, 0].shape:
+            raise ValueError(f"valid must be bool {tuple(self.flow[:, :, 0].shape)}, got {self.valid.shape}")
+        if len(self.frames) != len(self.flow):
+            raise ValueError(f"{len(self.frames)} clips of frames, {len(self.flow)} of flow")
+
+    def to(self, device: torch.device | str) -> AtomicFlowBatch:
+        """The same batch on `device`."""
+        return AtomicFlowBatch(self.frames.to(device), self.flow.to(device), self.valid.to(device))
+
+
+class Conv(nn.Sequential):
+    """VGG-like network of one frame: (N, C_in, S, S) -> (N, hidden, s, s); s = S/16, or S/32 if conv5 has stride 2."""
+
+    def __init__(self, channels: int, config: TrainSection) -> None:
+        layers: list[nn.Module] = []
+        stride_5 = config.crop // 16 // config.code_side
+        for stage, (width, convs) in enumerate(zip(config.widths, CONVS_IN_STAGE, strict=True), start=1):
+            for index in range(convs):
+                first_of_5 = stage == 5 and index == 0
+                pooled = stage < 5 and index == convs - 1
+                layers += _conv_bn_relu(channels, width, 3, stride_5 if first_of_5 else 1, pooled)
+                channels = width
+        layers += _conv_bn_relu(channels, config.hidden, 1)
+        super().__init__(*layers)
+
+
+class Encoder(nn.Module):
+    """Conv on every frame, then the encoder ConvLSTM over them: what is kept for embedding and fine-tuning."""
+
+    def __init__(self, config: TrainSection) -> None:
+        super().__init__()
+        self.conv = Conv(INPUT_CHANNELS[config.modality], config)
+        self.lstm = ConvLSTMCell(config.hidden, config.hidden)
+
+    def forward(self, frames_BTCSS: Tensor) -> tuple[Tensor, State]:
+        """Hidden maps (B, T, hidden, s, s) after each frame, and the state after the last."""
+        codes: Tensor = self.conv(_channels_last(frames_BTCSS.flatten(0, 1)))
+        code_T = codes.view(*frames_BTCSS.shape[:2], *codes.shape[1:]).unbind(1)
+        state = self.lstm.zero_state(code_T[0])
+        hidden = []
+        for code in code_T:
+            state = self.lstm(code, state)
+            hidden.append(state[0])
+        return torch.stack(hidden, dim=1), state
+
+
+class Deconv(nn.Sequential):
+    """Doubles the grid once for each width, then scores the codewords: (N, hidden, s, s) -> (N, K, g, g)."""
+
+    def __init__(self, config: TrainSection, codewords: int) -> None:
+        layers: list[nn.Module] = []
+        channels = config.hidden
+        for width in config.deconv_widths:
+            layers.append(nn.ConvTranspose2d(channels, width, kernel_size=4, stride=2, padding=1, bias=False))
+            layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            channels = width
+        super().__init__(*layers, nn.Conv2d(channels, codewords, kernel_size=1))
+
+
+class Decoder(nn.Module):
+    """The decoder ConvLSTM unrolls n steps from the encoder's state, and Deconv draws each of them."""
+
+    def __init__(self, config: TrainSection, codewords: int) -> None:
+        super().__init__()
+        self.feedback = config.feedback
+        self.lstm = ConvLSTMCell(config.hidden if config.feedback else 0, config.hidden)
+        self.deconv = Deconv(config, codewords)
+
+    def forward(self, state: State, steps: int) -> Tensor:
+        """Logits (B, n, K, g, g). In training batch norm takes its statistics over all n steps together."""
+        hidden = []
+        x = torch.zeros_like(state[0]) if self.feedback else None
+        for _ in range(steps):
+            state = self.lstm(x, state)
+            hidden.append(state[0])
+            x = state[0] if self.feedback else None
+        hidden_BnCss = torch.stack(hidden, dim=1)
+        logits: Tensor = self.deconv(_channels_last(hidden_BnCss.flatten(0, 1)))
+        return logits.view(*hidden_BnCss.shape[:2], *logits.shape[1:])
+
+
+class AtomicFlowNet(nn.Module):
+    """Encoder, decoder, and the codebook whose codewords the logits stand for (buffers, so checkpoints carry it)."""
+
+    centres: Tensor
+    clip: Tensor
+    prior: Tensor
+    class_weights: Tensor
+
+    def __init__(self, config: TrainSection, codebook: Codebook) -> None:
+        super().__init__()
+        prior = torch.from_numpy(codebook.prior())
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config, codebook.size)
+        self.register_buffer("centres", torch.from_numpy(codebook.centres).clone())
+        self.register_buffer("clip", torch.from_numpy(codebook.clip).clone())
+        self.register_buffer("prior", prior.float())
+        self.register_buffer("class_weights", class_weights(prior, config.rebalance_lambda).float())
+
+    def forward(self, frames_BTCSS: Tensor, steps: int) -> Tensor:
+        """Logits (B, n, K, g, g) of the `steps` flow maps that follow the frames (B, T, C_in, S, S)."""
+        _, state = self.encoder(frames_BTCSS)
+        logits: Tensor = self.decoder(state, steps)
+        return logits
+
+
+def build(config: TrainSection, codebook: Codebook) -> AtomicFlowNet:
+    """A new network; its weights follow from the state of torch's generator.
+
+    ValueError where the codebook has counted no cell, or rebalance_lambda = 0 meets a codeword without cells.
+    """
+    return AtomicFlowNet(config, codebook).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def loss(net: AtomicFlowNet | DistributedDataParallel, batch: AtomicFlowBatch) -> dict[str, Tensor]:
+    """Scalars of one batch; only `loss` carries gradients.
+
+    loss and unweighted: cross-entropy with and without rebalancing [nats a valid cell]. accuracy: part of the valid
+    cells whose likeliest codeword is the target; moving_accuracy: the same over cells whose target is not codeword 0
+    (0 where there is none).
+    """
+    core = net.module if isinstance(net, DistributedDataParallel) else net
+    codes = encode(batch.flow, core.centres, core.clip)
+    logits: Tensor = net(batch.frames, batch.flow.shape[1])
+    weighted, unweighted = rebalanced_cross_entropy(logits, codes, batch.valid, core.class_weights)
+    hits = logits.detach().argmax(dim=2) == codes
+    return {
+        "loss": weighted,
+        "unweighted": unweighted.detach(),
+        "accuracy": _share(hits, batch.valid),
+        "moving_accuracy": _share(hits, batch.valid & (codes != 0)),
+    }
+
+
+def features(net: AtomicFlowNet, clip: Tensor, pool_grid: int) -> Tensor:
+    """Embeddings (B, hidden · pool_grid²): the encoder's hidden maps, averaged over time and to a pool_grid² grid.
+
+    clip (B, T, C_in, S, S), T >= 1, one flow step apart. Evaluation mode and gradients are the caller's choice.
+    ValueError where the grid is finer than the code.
+    """
+    hidden_BTCss, _ = net.encoder(clip)
+    side = hidden_BTCss.shape[-1]
+    if pool_grid > side:
+        raise ValueError(f"pool_grid {pool_grid} is finer than the {side}x{side} code")
+    return F.adaptive_avg_pool2d(hidden_BTCss.mean(dim=1), pool_grid).flatten(1)
+
+
+def _conv_bn_relu(channels: int, width: int, kernel: int, stride: int = 1, pooled: bool = False) -> list[nn.Module]:
+    """Pooling stands before ReLU: the same values, a quarter of the work.
+
+    He's initialisation keeps the scale of untrained features, whose batch norm has no statistics yet.
+    """
+    conv = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    pool: list[nn.Module] = [nn.MaxPool2d(2)] if pooled else []
+    return [conv, nn.BatchNorm2d(width), *pool, nn.ReLU(inplace=True)]
+
+
+def _channels_last(maps_NCHW: Tensor) -> Tensor:
+    return maps_NCHW.contiguous(memory_format=torch.channels_last)
+
+
+def _share(hits: Tensor, of: Tensor) -> Tensor:
+    return (hits & of).sum() / of.sum().clamp(min=1)

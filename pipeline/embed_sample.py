@@ -1,0 +1,96 @@
+"""Clips of a sample and their embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..schemas.embedding import EmbeddingRow
+from ..schemas.recipe import EmbedSection, TrainSection
+from ..schemas.recording import Recording
+from ..schemas.report import SampleEntry
+from .artefacts import SHARDS
+from .batches_atomic_flow import STREAMS
+from .estimate_flow import flow_stride
+from .frame_input import Float, crop_corner, network_grid, prepare_frames
+from .read_sample import read_frames, read_meta
+from .store import Store
+
+
+def clip_frames(num_frames: int, stride: int, config: EmbedSection) -> list[list[int]]:
+    """Frame numbers of evenly spaced clips, `clip_frames` frames `stride` apart; with per = "frame" of one frame.
+
+    A recording shorter than a clip is looped. Starts that coincide are made once.
+    """
+    length = config.clip_frames if config.per == "clip" else 1
+    span = (length - 1) * stride + 1
+    last = max(0, num_frames - span)
+    starts = np.unique(np.round(np.linspace(0, last, config.num_clips)).astype(int))
+    return [[(int(start) + i * stride) % num_frames for i in range(length)] for start in starts]
+
+
+def read_clips(
+    store: Store,
+    shard: int,
+    entry: SampleEntry,
+    clips: Sequence[Sequence[int]],
+    stored_cell: int,
+    config: TrainSection,
+) -> Float:
+    """Network input (clips, T, C_in, S, S) of centre crops; each stored frame is read once."""
+    needed = sorted({number for clip in clips for number in clip})
+    streams = {name: read_frames(store, SHARDS, shard, entry, name, needed) for name in STREAMS[config.modality]}
+    height, width = streams[STREAMS[config.modality][-1]].shape[1:3]
+    rows, cols = height // stored_cell, width // stored_cell
+    grid = network_grid((rows, cols), stored_cell, config)
+    covered = (rows * stored_cell / height, cols * stored_cell / width)
+    frames = prepare_frames(streams, covered, grid, config, crop_corner(grid, config.crop, 0.5, 0.5))
+    place = {number: index for index, number in enumerate(needed)}
+    return np.stack([frames[[place[number] for number in clip]] for clip in clips])
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A network as the embed stage uses it.
+
+    features: input (clips, T, C_in, S, S) to embeddings (clips, D). step_s: time between a clip's frames. stored_cell:
+    side of the flow cells that the network was trained on [px].
+    """
+
+    features: Callable[[Float], Float]
+    train: TrainSection
+    embed: EmbedSection
+    step_s: float
+    stored_cell: int
+
+
+def embed_sample(
+    store: Store, shard: int, entry: SampleEntry, recording: Recording, encoder: Encoder
+) -> list[EmbeddingRow]:
+    """One row for each clip of a sample. The key is read back from the sample itself and must be the entry's."""
+    meta = read_meta(store, SHARDS, shard, entry)
+    assert meta["key"] == entry.key, f"asked for {entry.key}, the tar holds {meta['key']}"
+    stride = flow_stride(encoder.step_s, entry.fps)
+    clips = clip_frames(entry.num_frames, stride, encoder.embed)
+    values = encoder.features(read_clips(store, shard, entry, clips, encoder.stored_cell, encoder.train))
+    times = meta["timestamps_us"]
+    return [
+        EmbeddingRow(
+            key=entry.key,
+            recording_id=entry.recording_id,
+            dataset=meta["dataset"],
+            label=recording.label,
+            label_name=recording.label_name,
+            splits=recording.splits,
+            frame_start=clip[0],
+            frame_end=min(clip[0] + (len(clip) - 1) * stride + 1, entry.num_frames),
+            start_us=times[clip[0]],
+            end_us=times[min(clip[0] + (len(clip) - 1) * stride, entry.num_frames - 1)],
+            shard=shard,
+            source_hash=entry.source_hash,
+            embedding=value,
+        )
+        for clip, value in zip(clips, values, strict=True)
+    ]

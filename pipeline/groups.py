@@ -1,0 +1,21 @@
+"""Groups of recordings that belong together: cross-validation keeps each on one side."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from ..schemas.recording import Recording
+
+# HMDB51: "film_name_action_f_cm_np1_ri_med_3.avi" - what stands before the five tags is the source film and the action
+_HMDB_TAGS = re.compile(r"_[a-z]_(?:cm|nm)_np\d_[a-z]{2}_(?:goo|med|bad)_\d+$")
+# UCF101: "v_Action_g08_c01.avi" - clips of one g number come from one source
+_UCF_GROUP = re.compile(r"_c\d+$")
+
+
+def group_of(recording: Recording) -> str:
+    """Subject where there is one, else the source film or group that the file name tells, else the recording itself."""
+    if recording.subject is not None:
+        return f"subject-{recording.subject}"
+    stem = PurePosixPath(recording.path).stem
+    return _UCF_GROUP.sub("", _HMDB_TAGS.sub("", stem))

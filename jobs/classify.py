@@ -52,7 +52,7 @@ def classify(
     protocol = _protocol(store, recipe.data.protocol, manifests[embeddings])
     if protocol.leak and not allow_leak:
         raise MotionpipeError(f"{protocol.leak}; pass --allow-leak to score it all the same")
-    results, rows = [], []
+    results = []
     for kind in kinds:
         for name in names:
             folder = f"probes/{name}/{protocol.name}-{kind}"
@@ -67,11 +67,11 @@ def classify(
                 _probe(store, folder, kind, name, protocol, recipe.classify)
                 manifest = Manifest.of(identity, [], {})
                 store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
-            rows.append(json.loads(store.read_bytes(f"{folder}/metrics.json")))
-            results.append(StageResult(folder, {}, time.monotonic() - start, not finished))
+            record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
+            results.append(StageResult(folder, {}, time.monotonic() - start, not finished, info=record))
     if not any(result.fresh for result in results):
         click.echo("probes: finished already, nothing to do")
-    click.echo("\n".join(figures_table(rows)))
+    click.echo("\n".join(figures_table([result.info for result in results])))
     return results
 
 
@@ -162,7 +162,8 @@ def figures_table(rows: list[dict[str, Any]]) -> list[str]:
     )
     lines = [
         f"{row['embeddings']:28} {row['probe']:7} {row['top1']:6.3f} {row['top5']:6.3f} "
-        f"{row['mean_class_accuracy']:6.3f} {row['mean_ap']:6.3f} {row['chance']:7.3f} {row['n_train']:7} {row['n_test']:6}"
+        f"{row['mean_class_accuracy']:6.3f} {row['mean_ap']:6.3f} {row['chance']:7.3f} {row['n_train']:7} "
+        f"{row['n_test']:6}"
         for row in rows
     ]
     return [head, *(line + ("  LEAK" if row["leak"] else "") for line, row in zip(lines, rows, strict=True))]

@@ -49,13 +49,15 @@ def main() -> None:
     """
 
 
+store_option = click.option(
+    "--store",
+    "store_uri",
+    default=None,
+    help="Folder or URI of the store [env MOTIONPIPE_STORE; ./motionpipe-store].",
+)
+
 _COMMON = (
-    click.option(
-        "--store",
-        "store_uri",
-        default=None,
-        help="Folder or URI of the store [env MOTIONPIPE_STORE; ./motionpipe-store].",
-    ),
+    store_option,
     click.option("--recipe", "recipe_name", default=None, help="Shipped recipe (atomic-flow/small) or TOML file."),
     click.option(
         "--set", "assignments", multiple=True, metavar="SECTION.FIELD=VALUE", help="Change one field of the recipe."
@@ -251,6 +253,49 @@ def classify(
     chosen = recipe(("data.protocol", protocol))
     kinds = (probe,) if probe else chosen.classify.probes
     return run(store, chosen, embeddings, kinds, allow_leak)  # type: ignore[arg-type]
+
+
+@main.command()
+@store_option
+def report(store_uri: str | None) -> None:
+    """Write one HTML page of what the store holds and how well it does."""
+    from .report import report as run
+
+    run(open_store(store_uri))
+
+
+@main.command()
+@store_option
+def status(store_uri: str | None) -> None:
+    """Show what is in the store and how far unfinished stages are."""
+    from .status import status as run
+
+    run(open_store(store_uri))
+
+
+@main.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("motionpipe-demo"),
+    show_default=True,
+    help="Folder to work in.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(1), default=1, show_default=True, help="Networks to train, each from its own seed."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Ray workers; 0 = in this process, without Ray.",
+)
+def demo(out: Path, seeds: int, workers: int) -> None:
+    """Run the whole chain on a generated RGB-D set, without a download."""
+    from .demo import demo as run
+
+    run(out.expanduser().resolve(), seeds, RunOptions(workers))
 
 
 if __name__ == "__main__":

@@ -33,8 +33,7 @@ from ..schemas.recipe import CodebookSection, Recipe
 from ..schemas.report import Identity, Manifest, SampleEntry, ShardReport
 from .flow import MADE_BY as MAKE_FLOW
 from .options import RunOptions
-from .ray_map import Work
-from .stage import StageResult, open_artefact, run_stage
+from .stage import StageResult, Work, open_artefact, run_stage
 
 MADE_BY = "motionpipe codebook"
 

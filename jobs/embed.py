@@ -27,9 +27,8 @@ from ..schemas.recipe import EmbedSection, Recipe, TrainSection
 from ..schemas.report import Identity, Manifest, Reject, SampleEntry, ShardReport
 from .flow import shard_sizes
 from .options import RunOptions
-from .ray_map import Work
 from .run_files import RunFiles, load_checkpoint
-from .stage import StageResult, run_stage
+from .stage import StageResult, Work, run_stage
 
 MADE_BY = "motionpipe embed"
 _TEXT_COLUMNS = ["row_id", "key", "recording_id", "dataset", "label_name", "splits", "source_hash"]

@@ -15,8 +15,7 @@ from ..schemas.errors import BadSampleError
 from ..schemas.recipe import FlowSection, Recipe
 from ..schemas.report import Identity, Manifest, SampleEntry, ShardReport
 from .options import RunOptions
-from .ray_map import Work
-from .stage import StageResult, run_stage
+from .stage import StageResult, Work, run_stage
 
 MADE_BY = "motionpipe flow"
 

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ..schemas.errors import MotionpipeError
-from ..schemas.report import ShardReport
 from .options import RunOptions
 from .ray_session import ray_session
 
-Work = Callable[[int], ShardReport]
+R = TypeVar("R")
+MakeWorker = Callable[[], Callable[[int], R]]
 
 _MOST_DEATHS = 3
 _RECYCLE_AFTER = 32
 _DEADLINE_S = 3600.0
 
 
-def map_shards(make_worker: Callable[[], Work], shards: Sequence[int], options: RunOptions) -> Iterator[ShardReport]:
-    """Reports of `shards` as they finish; `make_worker` runs once in each worker and returns the work on one shard.
+def map_shards(make_worker: MakeWorker[R], shards: Sequence[int], options: RunOptions) -> Iterator[R]:
+    """Results (small ones: reports) of `shards` as they finish.
+
+    `make_worker` runs once in each worker and returns the work on one shard.
 
     An exception of the work ends the map with its own type. With workers = 0 all runs in this process.
     """
@@ -35,7 +37,7 @@ def map_shards(make_worker: Callable[[], Work], shards: Sequence[int], options: 
             yield from _map_over_actors(make_worker, shards, options.workers)
 
 
-def _map_over_actors(make_worker: Callable[[], Work], shards: Sequence[int], workers: int) -> Iterator[ShardReport]:
+def _map_over_actors(make_worker: MakeWorker[R], shards: Sequence[int], workers: int) -> Iterator[R]:
     import ray
 
     pending, deaths = deque(shards), Counter[int]()
@@ -56,7 +58,7 @@ def _map_over_actors(make_worker: Callable[[], Work], shards: Sequence[int], wor
             )
         shard, actor, done = running.pop(ready[0])
         try:
-            report: ShardReport = ray.get(ready[0])
+            result: R = ray.get(ready[0])
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
         except ray.exceptions.RayActorError as error:
@@ -66,7 +68,7 @@ def _map_over_actors(make_worker: Callable[[], Work], shards: Sequence[int], wor
             pending.append(shard)
             start(_new_actor(make_worker), 0)
             continue
-        yield report
+        yield result
         if pending and done + 1 < _RECYCLE_AFTER:
             start(actor, done + 1)
         else:
@@ -75,19 +77,19 @@ def _map_over_actors(make_worker: Callable[[], Work], shards: Sequence[int], wor
                 start(_new_actor(make_worker), 0)
 
 
-def _new_actor(make_worker: Callable[[], Work]) -> Any:
+def _new_actor(make_worker: MakeWorker[R]) -> Any:
     import ray
 
     # no restarts or retries by Ray: a death is counted here, so it cannot go on for ever
     return ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_ShardWorker).remote(make_worker)
 
 
-class _ShardWorker:
+class _ShardWorker(Generic[R]):
     """The work, made once and kept for every shard that this actor gets."""
 
-    def __init__(self, make_worker: Callable[[], Work]) -> None:
+    def __init__(self, make_worker: MakeWorker[R]) -> None:
         self._work = make_worker()
 
-    def run(self, shard: int) -> ShardReport:
+    def run(self, shard: int) -> R:
         """Do one shard."""
         return self._work(shard)

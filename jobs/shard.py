@@ -18,8 +18,7 @@ from ..pipeline.write_shard import write_tar_shard
 from ..schemas.recipe import Recipe, ShardSection
 from ..schemas.report import Identity, ShardReport
 from .options import RunOptions
-from .ray_map import Work
-from .stage import StageResult, finish_artefact, open_artefact, run_sharded, stage_result
+from .stage import StageResult, Work, finish_artefact, open_artefact, run_sharded, stage_result
 
 
 def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: RunOptions) -> StageResult:

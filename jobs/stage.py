@@ -23,7 +23,10 @@ from ..schemas.recipe import Recipe
 from ..schemas.report import REJECT_SCHEMA, Identity, Manifest, ShardReport
 from .options import RunOptions
 from .progress import Progress
-from .ray_map import Work, map_shards
+from .ray_map import map_shards
+
+Work = Callable[[int], ShardReport]
+"""What a worker does with the shard of a number."""
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def training_samples(store: Store, parents: Parents, config: TrainSection) -> li
     needed = STREAMS[config.modality]
     if needed != (grid_stream,):
         raise MotionpipeError(
-            f"modality {config.modality} reads {' and '.join(needed)}, but the flow lies on the {grid_stream} frames and "
+            f"modality {config.modality} reads {' and '.join(needed)}, the flow lies on the {grid_stream} frames and "
             f"RGB is not registered to depth; set train.modality={grid_stream}"
         )
     train = recordings_in(planned_by_recording(store), parents.protocol, "train")

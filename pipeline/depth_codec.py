@@ -56,7 +56,8 @@ def encode_png16(depth: DepthFrame) -> bytes:
 
 def decode_png16(data: bytes) -> DepthFrame:
     """The uint16 (H, W) frame of 16-bit PNG bytes; ValueError where they are damaged or of another kind."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    # OpenCV raises an error of its own where there is no byte at all
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     if image is None or image.dtype != np.uint16 or image.ndim != 2:
         raise ValueError("png16: not a 16-bit grey PNG")
     return np.asarray(image, dtype=np.uint16)

@@ -12,11 +12,14 @@ from ..schemas.clip import Clip
 from ..schemas.errors import BadSampleError
 from ..schemas.flow import FlowCells
 from ..schemas.recipe import FlowSection
+from .depth_intensity import depth_as_grey, shading
 from .flow_cells import cell_means
 from .optical_flow import dis_flow
 
 STREAM_OF_METHOD = {"pd": "depth", "dis": "rgb"}
 """The stream that a method reads; its frames are what the flow grid lies on."""
+SMALLEST_SIDE = 12
+"""OpenCV's DIS refuses frames of which both sides are shorter, and gives NaN where one is [px]."""
 
 
 def flow_stride(step_s: float, fps: float) -> int:
@@ -27,9 +30,10 @@ def flow_stride(step_s: float, fps: float) -> int:
 def estimate_flow(clip: Clip, fps: float, config: FlowSection, batch: int = 4) -> FlowCells:
     """Flow cells of all pairs; `batch` pairs are solved at once (speed only).
 
-    Raises BadSampleError where the clip has too few frames for a pair.
+    Raises BadSampleError where the clip has too few frames for a pair, or frames too small for the method.
     """
     stride = flow_stride(config.step_s, fps)
+    _require_size(clip, config)
     if len(clip) <= stride:
         raise BadSampleError("too-short", f"{len(clip)} frames hold no pair {stride} frames apart (flow.step_s)")
     if config.method == "pd":
@@ -44,11 +48,20 @@ def estimate_flow(clip: Clip, fps: float, config: FlowSection, batch: int = 4) -
     return FlowCells(clip.key, means.astype(np.float16), counts, stride, config.cell)
 
 
+def _require_size(clip: Clip, config: FlowSection) -> None:
+    frames = clip.depth if config.method == "pd" else clip.rgb
+    assert frames is not None
+    height, width = frames.shape[1:3]
+    least = max(SMALLEST_SIDE, config.cell)
+    if min(height, width) < least:
+        raise BadSampleError("too-small", f"frames of {width}x{height} px; flow needs {least} px on each side")
+
+
 def _scene_flow(
     depth_mm: npt.NDArray[np.uint16], camera: Camera, stride: int, config: FlowSection, batch: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    depth = torch.from_numpy(depth_mm.astype(np.float32) / 1000)
-    intensity = depth_as_intensity(depth) if config.intensity == "depth" else torch.zeros_like(depth)
+    metres = depth_mm.astype(np.float32) / np.float32(1000)
+    depth, intensity = torch.from_numpy(metres), torch.from_numpy(_intensity(metres, camera, config))
     flows, valids = [], []
     for start in range(0, len(depth) - stride, batch):
         one = slice(start, min(start + batch, len(depth) - stride))
@@ -59,11 +72,11 @@ def _scene_flow(
     return np.concatenate(flows), np.concatenate(valids)
 
 
-def depth_as_intensity(depth: torch.Tensor) -> torch.Tensor:
-    """Depth (T, H, W) in metres as grey values: the recording's 1–99 % range of valid depths spread over 0..255."""
-    known = depth[depth > 0]
-    if not len(known):
-        return torch.zeros_like(depth)
-    low, high = np.percentile(known.numpy(), (1, 99))
-    grey = ((depth - float(low)) / max(float(high - low), 1e-3)).clamp(0, 1) * 255
-    return torch.where(depth > 0, grey, torch.zeros_like(grey))
+def _intensity(metres: npt.NDArray[np.float32], camera: Camera, config: FlowSection) -> npt.NDArray[np.float32]:
+    match config.intensity:
+        case "shading":
+            return shading(metres, camera)
+        case "depth":
+            return depth_as_grey(metres)
+        case "none":
+            return np.zeros_like(metres)

@@ -44,17 +44,22 @@ def sample_cells(samples: Iterable[FlowCells], num_samples: int, config: Codeboo
     Each sample gives up to its share, drawn by a seed of its own key, so the draw does not depend on any order.
     """
     share = -(-config.sample_cells // max(num_samples, 1))
-    moving, static, seen = [], [], np.zeros(2, dtype=np.int64)
+    moving, static, seen = {}, {}, np.zeros(2, dtype=np.int64)
     for cells in samples:
         vectors = np.moveaxis(cells.flow, 1, -1)[cells.cell_is_valid()].astype(np.float32)
         is_moving = np.linalg.norm(vectors, axis=1) >= static_threshold(vectors.shape[1], config)
         seen += (int(is_moving.sum()), int((~is_moving).sum()))
         generator = np.random.default_rng([config.seed, *hashlib.sha256(cells.key.encode()).digest()[:8]])
-        moving.append(_draw(vectors[is_moving], share, generator))
-        static.append(_draw(vectors[~is_moving], share, generator))
+        moving[cells.key] = _draw(vectors[is_moving], share, generator)
+        static[cells.key] = _draw(vectors[~is_moving], share, generator)
     if not seen.any():
         raise MotionpipeError("the training split holds no valid flow cell; check the protocol and the flow's rejects")
-    return _balanced(np.concatenate(moving), np.concatenate(static), seen, config)
+    sample = _balanced(_in_key_order(moving), _in_key_order(static), seen, config)
+    if not len(sample.vectors):
+        raise MotionpipeError(
+            "no flow cell of the training split moves, and codebook.static_fraction = 0 leaves out the rest"
+        )
+    return sample
 
 
 def static_threshold(channels: int, config: CodebookSection) -> float:
@@ -112,7 +117,7 @@ def usage(codebook: Codebook) -> dict[str, float | int | list[int]]:
 def codebook_bytes(codebook: Codebook) -> bytes:
     """The codebook as .npz; the same codebook gives the same bytes."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, centres=codebook.centres, counts=codebook.counts, clip=codebook.clip)
+    np.savez(buffer, centres=codebook.centres, counts=codebook.counts, clip=codebook.clip)
     return buffer.getvalue()
 
 
@@ -120,6 +125,10 @@ def codebook_from_bytes(data: bytes) -> Codebook:
     """The codebook of a .npz file."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return Codebook(arrays["centres"], arrays["counts"], arrays["clip"])
+
+
+def _in_key_order(by_key: dict[str, Vectors]) -> Vectors:
+    return np.concatenate([vectors for _, vectors in sorted(by_key.items())])
 
 
 def _draw(vectors: Vectors, most: int, generator: np.random.Generator) -> Vectors:

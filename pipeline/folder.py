@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 from pathlib import Path
+from typing import Any
 
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import DataSection
@@ -28,13 +30,14 @@ def index_folder(source: Path, data: DataSection) -> list[Recording]:
         raise MotionpipeError(f"{source} holds no videos ({', '.join(sorted(VIDEO_SUFFIXES))})")
     classes = sorted({label for _, label, _ in rows if label is not None})
     has_split = any(split is not None for _, _, split in rows)
+    names = _short_names([path for path, _, _ in rows])
     recordings = []
     for path, label, split in sorted(rows):
-        part = split if has_split else _seeded_part(path, data)
+        part = split if has_split else _seeded_part(names[path], data)
         recordings.append(
             Recording(
-                recording_id=path,
-                path=path,
+                recording_id=names[path],
+                path=names[path],
                 files={"rgb": path},
                 label=None if label is None else classes.index(label),
                 label_name=label,
@@ -66,14 +69,16 @@ def _walk(source: Path) -> list[_Row]:
 
 
 def _read_csv(file: Path) -> list[_Row]:
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
+    try:
+        reader = csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""))
         columns = set(reader.fieldnames or ())
         if not {"path", "label"} <= columns or not columns <= {"path", "label", "split"}:
             raise MotionpipeError(
                 f"{file}: the first line must be path,label or path,label,split; got {sorted(columns)}"
             )
-        rows = [_csv_row(file, number, row) for number, row in enumerate(reader, start=2)]
+        rows = [_csv_row(file, reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MotionpipeError(f"{file} is not a CSV file in UTF-8 ({error})") from error
     listed: set[str] = set()
     for path, _, _ in rows:
         if path in listed:
@@ -82,13 +87,23 @@ def _read_csv(file: Path) -> list[_Row]:
     return rows
 
 
-def _csv_row(file: Path, number: int, row: dict[str, str | None]) -> _Row:
+def _csv_row(file: Path, number: int, row: dict[str | None, Any]) -> _Row:
     path, label, split = ((row.get(name) or "").strip() for name in ("path", "label", "split"))
+    if None in row:
+        raise MotionpipeError(f"{file}, line {number}: more cells than columns; quote a path that holds a comma")
     if not path:
         raise MotionpipeError(f"{file}, line {number}: no path")
     if split not in ("train", "test") and split not in _NO_PART:
         raise MotionpipeError(f"{file}, line {number}: split must be train, test or unused, got {split!r}")
     return path, label or None, (split if "split" in row else None)
+
+
+def _short_names(paths: list[str]) -> dict[str, str]:
+    """Path to name: absolute paths lose the folder that they share, which differs between machines."""
+    if not all(os.path.isabs(path) for path in paths):
+        return {path: path for path in paths}
+    shared = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return {path: Path(path).relative_to(shared).as_posix() for path in paths}
 
 
 def _seeded_part(path: str, data: DataSection) -> str:

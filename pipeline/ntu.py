@@ -30,6 +30,8 @@ _FOLDERS = {
     "depth": ("nturgb+d_depth_masked", "nturgb+d_depth"),
     "skeleton": ("nturgb+d_skeletons",),
 }
+_ENDINGS = {"rgb": "_rgb.avi", "depth": "", "skeleton": ".skeleton"}
+_LAST_SETUP_60 = 17
 
 
 def index_ntu(source: Path) -> list[Recording]:
@@ -40,7 +42,7 @@ def index_ntu(source: Path) -> list[Recording]:
             entries = sorted((source / folder).iterdir()) if (source / folder).is_dir() else []
             for entry in entries:
                 match = NAME.match(entry.name)
-                if match:
+                if match and entry.name == match[0] + _ENDINGS[stream]:
                     found.setdefault(match[0], {}).setdefault(stream, f"{folder}/{entry.name}")
     if not found:
         folders_text = ", ".join(name for names in _FOLDERS.values() for name in names)
@@ -54,9 +56,9 @@ def _recording(name: str, files: dict[str, str]) -> Recording:
     match = NAME.fullmatch(name)
     assert match
     setup, camera, subject, _, action = (int(number) for number in match.groups())
-    splits = {
-        "xsub": "train" if subject in XSUB_TRAIN else "test",
-        "xview": "train" if camera in XVIEW_TRAIN else "test",
-    }
+    splits = {}
+    if setup <= _LAST_SETUP_60:  # the later setups are NTU RGB+D 120's and in no part of these protocols
+        splits["xsub"] = "train" if subject in XSUB_TRAIN else "test"
+        splits["xview"] = "train" if camera in XVIEW_TRAIN else "test"
     label_name = ACTION_NAMES.get(action, f"A{action:03d}")
     return Recording(name, name, files, action - 1, label_name, splits, subject, camera, setup, FPS)

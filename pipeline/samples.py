@@ -65,7 +65,7 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
     common: dict[str, Any] = {
         "recording_id": recording.recording_id,
         "dataset": dataset,
-        "source": {"path": recording.path, "files": recording.files, "sha256": source_hash},
+        "source": {"path": recording.path, "sha256": source_hash},
         **{name: getattr(recording, name) for name in ("label", "label_name", "splits", "subject", "camera", "setup")},
         "fps": fps,
         "timestamps": time_source,

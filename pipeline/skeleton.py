@@ -21,6 +21,8 @@ def read_ntu_skeleton(path: Path) -> npt.NDArray[np.float32]:
     x, y, z in metres in the depth camera; depth_x, depth_y in nominal 512x424 and color_x, color_y in nominal
     1920x1080 pixels. Raises BadSampleError where the file is not of that format.
     """
+    if not path.is_file():
+        raise BadSampleError("missing-file", f"{path} does not exist")
     try:
         frames = _parse(path.read_text(encoding="ascii").split())
     except (ValueError, IndexError, UnicodeDecodeError) as error:

@@ -24,6 +24,8 @@ class Codebook:
     def __post_init__(self) -> None:
         if self.centres.ndim != 2 or self.centres.dtype != np.float32 or self.centres.shape[1] not in (2, 3):
             raise ValueError(f"centres must be float32 (K, 2|3), got {self.centres.dtype} {self.centres.shape}")
+        if not np.isfinite(self.centres).all():
+            raise ValueError("centres must be finite")
         size, channels = self.centres.shape
         if self.counts.shape != (size,) or (self.counts < 0).any():
             raise ValueError(f"counts must be {size} numbers >= 0")

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
@@ -56,8 +58,9 @@ class FlowSection(Section):
         0.1, gt=0, le=10, description="time from a frame to its partner; stride = round(step_s * fps) [s]"
     )
     cell: int = Field(4, ge=1, le=15, description="side of the cells that flow is averaged over [px]")
-    intensity: Literal["depth", "none"] = Field(
-        "depth", description="pd without registered RGB: brightness from depth scaled over its 1-99 % range, or none"
+    intensity: Literal["shading", "depth", "none"] = Field(
+        "shading",
+        description="pd without registered RGB: brightness is the surface's shading, depth over its 1-99 % range, or none",
     )
     lambda_i: float = Field(0.04, gt=0, description="pd: weight of the total variation of u, v")
     lambda_d: float = Field(0.35, gt=0, description="pd: weight of the total variation of w")
@@ -98,11 +101,11 @@ class TrainSection(Section):
     )
     crop: int = Field(112, ge=16, le=1024, description="side of the square crop; a multiple of cell and of 16 [px]")
     cell: int = Field(4, ge=1, le=64, description="side of a target cell in the crop [px]")
-    widths: tuple[int, int, int, int, int] = Field(
+    widths: tuple[Count, Count, Count, Count, Count] = Field(
         (16, 32, 64, 128, 128), description="channels of conv1..conv5 [count]"
     )
     hidden: int = Field(32, ge=1, description="channels of both ConvLSTMs [count]")
-    deconv_widths: tuple[int, ...] = Field(
+    deconv_widths: tuple[Count, ...] = Field(
         (64, 32), description="channels after each x2 transposed convolution [count]"
     )
     steps: int = Field(8, ge=1, le=64, description="flow maps predicted, n [count]")
@@ -121,7 +124,7 @@ class TrainSection(Section):
         8, ge=1, description="clips in one forward pass; batch-norm statistics are over these [count]"
     )
     learning_rate: float = Field(1e-4, gt=0, description="Adam step size")
-    milestones: tuple[float, ...] = Field(
+    milestones: tuple[Probability, ...] = Field(
         (0.6, 0.85), description="the rate falls tenfold at these parts of the run [fraction]"
     )
     weight_decay: float = Field(5e-4, ge=0, description="decoupled from nothing: Adam's L2 term")
@@ -168,8 +171,8 @@ class ClassifySection(Section):
         ("linear", "knn", "svm"), description="classifiers to fit"
     )
     folds: int = Field(3, ge=2, le=20, description="grouped cross-validation folds inside the training part [count]")
-    c_grid: tuple[float, ...] = Field((0.01, 0.1, 1.0, 10.0), description="inverse regularisation strengths tried")
-    k_grid: tuple[int, ...] = Field((1, 5, 9, 15), description="numbers of neighbours tried [count]")
+    c_grid: tuple[Positive, ...] = Field((0.01, 0.1, 1.0, 10.0), description="inverse regularisation strengths tried")
+    k_grid: tuple[Count, ...] = Field((1, 5, 9, 15), description="numbers of neighbours tried [count]")
     seed: int = Field(0, ge=0, description="seed of folds and solvers")
 
 

@@ -1,0 +1,186 @@
+"""What is in a store and how far it is; read from files alone, so that it works while a stage writes."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ..pipeline.artefacts import SHARDS, read_manifest, read_samples
+from ..pipeline.clip_plan import TrainSample, plan_epoch
+from ..pipeline.plan import PLAN_FILE
+from ..pipeline.splits import planned_by_recording, recordings_in
+from ..pipeline.store import Store
+from ..schemas.errors import MotionpipeError
+from ..schemas.recipe import TrainSection
+from ..schemas.report import Identity, Manifest
+
+_SHARD_REPORT = re.compile(r"\d{6}\.json")
+
+COMMANDS = {
+    SHARDS: "shard --dataset NAME --source DIR",
+    "flow": "flow",
+    "codebook": "codebook",
+    "targets": "codebook",
+    "runs": "train-cluster --name RUN",
+    "embeddings": "embed",
+    "probes": "classify",
+}
+"""Kind of artefact to the command that makes it, in data order."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One folder of the store that a stage works on.
+
+    done, planned: shards that have their report, and all; steps for runs; both 0 where there are no such units.
+    manifest: None where it is unfinished, or where its kind has none (codebooks). detail: a codebook's report, a run's
+    last row of metrics, a probe's metrics; empty for the others and before there is one.
+    """
+
+    folder: str
+    identity: Identity
+    info: dict[str, Any]
+    finished: bool
+    unit: str = ""
+    done: int = 0
+    planned: int = 0
+    manifest: Manifest | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """First part of the folder: "shards", "flow", …"""
+        return self.folder.split("/", 1)[0]
+
+    @property
+    def name(self) -> str:
+        """The folder without its kind."""
+        return self.folder.split("/", 1)[-1]
+
+    @property
+    def state(self) -> str:
+        """How far it is, in words."""
+        if self.finished:
+            return "finished"
+        if not self.planned:
+            return "begun"
+        return f"{self.done} of {self.planned} {self.unit} ({100 * self.done // self.planned} %)"
+
+
+def list_artefacts(store: Store) -> list[Artefact]:
+    """Everything that is there, in data order.
+
+    Raises MotionpipeError where the store holds no shards, not even begun ones.
+    """
+    if not store.exists(f"{SHARDS}/identity.json"):
+        raise MotionpipeError(f"{store.uri} holds no store; make one with: {command_for(store, SHARDS)}")
+    num_shards = _planned_shards(store)
+    found = [_sharded(store, SHARDS, num_shards)]
+    found += [_sharded(store, folder, num_shards) for folder in _folders(store, "flow")]
+    found += [_codebook(store, folder) for folder in _folders(store, "codebook")]
+    found += [_sharded(store, folder, num_shards) for folder in _folders(store, "targets")]
+    found += [_run(store, folder) for folder in _folders(store, "runs")]
+    found += [_sharded(store, folder, num_shards) for folder in _folders(store, "embeddings")]
+    for embeddings in store.list("probes"):
+        found += [_probe(store, folder) for folder in _folders(store, f"probes/{embeddings}")]
+    return found
+
+
+def missing_kinds(artefacts: list[Artefact]) -> list[str]:
+    """Kinds of artefact of which none is finished, in data order."""
+    finished = {artefact.kind for artefact in artefacts if artefact.finished}
+    return [kind for kind in COMMANDS if kind not in finished]
+
+
+def command_for(store: Store, kind: str) -> str:
+    """The command line that makes an artefact of a kind in this store."""
+    return f"motionpipe {COMMANDS[kind]} --store {shlex.quote(store.uri)}"
+
+
+def shard_numbers(store: Store, folder: str) -> list[int]:
+    """Shards of an artefact that have their report."""
+    return [int(name[:6]) for name in store.list(folder) if _SHARD_REPORT.fullmatch(name)]
+
+
+def metrics_rows(store: Store, folder: str) -> list[dict[str, Any]]:
+    """Logged rows of a run; a last line that is still being written is left out."""
+    name = f"{folder}/metrics.jsonl"
+    if not store.exists(name):
+        return []
+    whole = store.read_bytes(name).decode().rpartition("\n")[0]
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def _folders(store: Store, kind: str) -> Iterator[str]:
+    names = (f"{kind}/{name}" for name in store.list(kind))
+    return (folder for folder in names if store.exists(f"{folder}/identity.json"))
+
+
+def _planned_shards(store: Store) -> int:
+    if not store.exists(PLAN_FILE):
+        return 0
+    shards = pq.read_table(io.BytesIO(store.read_bytes(PLAN_FILE)), columns=["shard"])["shard"]
+    return 1 + max(shards.to_pylist(), default=-1)
+
+
+def _identity(store: Store, folder: str) -> tuple[Identity, dict[str, Any]]:
+    there = json.loads(store.read_bytes(f"{folder}/identity.json"))
+    return Identity.model_validate(there["identity"]), there["info"]
+
+
+def _manifest(store: Store, folder: str) -> Manifest | None:
+    name = f"{folder}/manifest.json"
+    return Manifest.model_validate_json(store.read_bytes(name)) if store.exists(name) else None
+
+
+def _sharded(store: Store, folder: str, num_shards: int) -> Artefact:
+    identity, info = _identity(store, folder)
+    manifest = _manifest(store, folder)
+    done = len(manifest.shards) if manifest else len(shard_numbers(store, folder))
+    planned = len(manifest.shards) if manifest else num_shards
+    return Artefact(folder, identity, info, manifest is not None, "shards", done, planned, manifest)
+
+
+def _codebook(store: Store, folder: str) -> Artefact:
+    identity, info = _identity(store, folder)
+    name = f"{folder}/report.json"
+    report = json.loads(store.read_bytes(name)) if store.exists(name) else {}
+    return Artefact(folder, identity, info, bool(report), detail=report)
+
+
+def _run(store: Store, folder: str) -> Artefact:
+    identity, info = _identity(store, folder)
+    manifest, rows = _manifest(store, folder), metrics_rows(store, folder)
+    last = rows[-1] if rows else {}
+    if manifest:
+        done = planned = manifest.totals["steps"]
+    else:
+        done, planned = last.get("step", 0), _planned_steps(store, identity, info)
+    return Artefact(folder, identity, info, manifest is not None, "steps", done, planned, manifest, last)
+
+
+def _probe(store: Store, folder: str) -> Artefact:
+    identity, info = _identity(store, folder)
+    manifest = _manifest(store, folder)
+    metrics = json.loads(store.read_bytes(f"{folder}/metrics.json")) if manifest else {}
+    return Artefact(folder, identity, info, manifest is not None, manifest=manifest, detail=metrics)
+
+
+def _planned_steps(store: Store, identity: Identity, info: dict[str, Any]) -> int:
+    """Steps of a whole run, from the same plan that the training loop follows."""
+    config = TrainSection.model_validate(identity.section)
+    folder = f"flow/{info['flow']}"
+    train = recordings_in(planned_by_recording(store), identity.data["protocol"], "train")
+    entries = read_samples(store, folder, read_manifest(store, folder, "motionpipe flow"))
+    samples = [TrainSample(shard, entry, entry) for shard, entry in entries if entry.recording_id in train]
+    usable = [sample for sample in samples if sample.num_starts]
+    # where clips begin does not change how many steps there are; without the search for motion it is quick
+    quick = config.model_copy(update={"moving_clips": 0.0})
+    return config.epochs * len(plan_epoch(usable, 0, quick))

@@ -1,0 +1,88 @@
+"""`motionpipe report`: one self-contained page of what a store holds and how well it does."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import TypeVar
+
+import click
+from jinja2 import Environment, StrictUndefined
+
+from .. import __version__
+from ..pipeline.store import Store
+from .inventory import command_for
+from .report_content import Book, ConfusionPair, Content, Run, collect
+from .report_figures import codebook_figure, confusion_figure, run_figure
+from .report_motion import FlowSheet, flow_sheet
+from .report_samples import Image, Shown, contact_sheet
+from .status import file_size
+
+PAGE = "report/index.html"
+_MOST_FLOWS = 3
+_MOST_FIGURES = 12
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Illustrated:
+    """Figures beside the numbers that they show; each kind is cut to a bounded number."""
+
+    sheet: Sequence[Shown]
+    flows: Sequence[FlowSheet]
+    books: Sequence[tuple[Book, Image]]
+    runs: Sequence[tuple[Run, Image | None]]
+    confusions: Sequence[tuple[ConfusionPair, Image]]
+
+
+def report(store: Store) -> str:
+    """Write the page, whole or not at all, and print its place; returns that.
+
+    Raises MotionpipeError where the store holds no shards, not even begun ones.
+    """
+    content = collect(store)
+    store.write_bytes(PAGE, render(store, content, illustrate(store, content)).encode())
+    place = f"{store.uri.rstrip('/')}/{PAGE}"
+    click.echo(place)
+    return place
+
+
+def illustrate(store: Store, content: Content) -> Illustrated:
+    """Make the pictures and figures."""
+    shown = [row for row in content.plan if row.recording_id not in content.rejected_recordings]
+    flows = [artefact for artefact in content.artefacts if artefact.kind == "flow"][:_MOST_FLOWS]
+    sheets = [flow_sheet(store, artefact, shown) for artefact in flows]
+    return Illustrated(
+        sheet=contact_sheet(store, shown),
+        flows=[sheet for sheet in sheets if sheet],
+        books=_with_figures(content.books, codebook_figure),
+        runs=[(run, run_figure(run) if len(run.rows) > 1 else None) for run in content.runs[:_MOST_FIGURES]],
+        confusions=_with_figures(content.confusions, confusion_figure),
+    )
+
+
+def render(store: Store, content: Content, illustrated: Illustrated) -> str:
+    """The page as HTML. Every text is escaped, and a name that the template misspells is an error."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": _number, "size": file_size}
+    template = environment.from_string(resources.files(__package__).joinpath("report.html.j2").read_text("utf-8"))
+    return template.render(
+        content=content,
+        illustrated=illustrated,
+        uri=store.uri,
+        version=__version__,
+        command=lambda kind: command_for(store, kind),
+        status_command=f"motionpipe status --store {shlex.quote(store.uri)}",
+    )
+
+
+def _with_figures(items: Sequence[T], draw: Callable[[T], Image]) -> list[tuple[T, Image]]:
+    return [(item, draw(item)) for item in items[:_MOST_FIGURES]]
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    """With thin groups of thousands, or a dash where there is none."""
+    return "–" if value is None else f"{value:,.{digits}f}".replace(",", "\u202f")

@@ -1,0 +1,64 @@
+"""`motionpipe status`: what is in the store, and how far what is unfinished has come."""
+
+from __future__ import annotations
+
+import click
+
+from ..pipeline.store import Store
+from .inventory import Artefact, command_for, list_artefacts, missing_kinds
+
+
+def status(store: Store) -> None:
+    """Print a line for each artefact, and the commands for what is not there yet."""
+    for line in status_lines(store):
+        click.echo(line)
+
+
+def status_lines(store: Store) -> list[str]:
+    """The table as text."""
+    artefacts = list_artefacts(store)
+    rows = [(artefact.folder, artefact.state, _detail(artefact)) for artefact in artefacts]
+    folder_width, state_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    head = f"{store.uri}: dataset {artefacts[0].identity.data['dataset']}"
+    table = [f"{folder:{folder_width}}  {state:{state_width}}  {detail}".rstrip() for folder, state, detail in rows]
+    missing = [f"{kind}: not finished; {command_for(store, kind)}" for kind in missing_kinds(artefacts)]
+    return [head, "", *table, *(["", *missing] if missing else [])]
+
+
+def file_size(count: float) -> str:
+    """Bytes in decimal units, as `41.9 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _detail(artefact: Artefact) -> str:
+    if artefact.kind == "runs":
+        return _last_row(artefact)
+    if artefact.kind == "codebook" and artefact.finished:
+        report = artefact.detail
+        return (
+            f"K = {report['size']}, perplexity {report['perplexity']:.1f}, {len(report['dead_codes'])} dead, "
+            f"from {report['train_samples']} training samples of {report['protocol']}"
+        )
+    if artefact.kind == "probes" and artefact.finished:
+        figures = artefact.detail
+        leak = f", LEAK: {figures['leak']}" if figures["leak"] else ""
+        return f"top-1 {figures['top1']:.3f}, chance {figures['chance']:.3f}, {figures['n_test']} recordings{leak}"
+    totals = artefact.manifest.totals if artefact.manifest else {}
+    if not totals.get("read"):
+        return ""
+    counted = [f"{count} {name}" for name, count in totals.items() if name in ("frames", "pairs", "rows")]
+    counts = f"{totals['read']} read = {totals['written']} written + {totals['rejected']} rejected"
+    return ", ".join([counts, *counted, file_size(totals["bytes"])])
+
+
+def _last_row(artefact: Artefact) -> str:
+    """The run's last logged metrics."""
+    row = artefact.detail
+    if not row:
+        return "nothing logged yet"
+    shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items() if name not in ("step", "epoch")]
+    return f"step {row['step']}, epoch {row['epoch'] + 1} of {artefact.identity.section['epochs']}: {', '.join(shown)}"

@@ -1,0 +1,51 @@
+"""A brightness for depth frames without RGB: what scene flow's brightness constancy is asked of.
+
+Depth itself is a poor brightness, for it changes when a surface comes nearer. The shading of the surface under a fixed
+light does not change with translation; only rotation alters it.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..schemas.camera import Camera
+
+Float = npt.NDArray[np.float32]
+
+_LIGHT = np.array([0.5, 0.5, 0.7], dtype=np.float32) / np.sqrt(np.float32(0.99))
+_AMBIENT = 0.5
+
+
+def shading(depth: Float, camera: Camera) -> Float:
+    """Grey values 0..255 of depth (T, H, W) in metres, lit obliquely from behind the camera; 0 where invalid.
+
+    Half of the light is ambient, so the silhouette stands out too. Depth is averaged over 3x3 valid pixels first.
+    """
+    return np.stack([_shade(frame, camera) for frame in depth])
+
+
+def depth_as_grey(depth: Float) -> Float:
+    """Grey values 0..255 of depth (T, H, W): the recording's 1-99 % range of valid depths; 0 where invalid."""
+    known = depth[depth > 0]
+    if not known.size:
+        return np.zeros_like(depth)
+    low, high = np.percentile(known, (1, 99))
+    grey = np.clip((depth - low) / max(float(high - low), 1e-3), 0, 1) * 255
+    return np.where(depth > 0, grey, 0).astype(np.float32)
+
+
+def _shade(depth: Float, camera: Camera) -> Float:
+    valid = (depth > 0).astype(np.float32)
+    weight = cv2.blur(valid, (3, 3), borderType=cv2.BORDER_CONSTANT)
+    smooth = cv2.blur(depth * valid, (3, 3), borderType=cv2.BORDER_CONSTANT) / np.maximum(weight, 1e-6) * valid
+    rows, cols = np.mgrid[: depth.shape[0], : depth.shape[1]].astype(np.float32)
+    points = np.stack([(cols - camera.cx) * smooth / camera.fx, (rows - camera.cy) * smooth / camera.fy, smooth], -1)
+    along_x, along_y = np.zeros_like(points), np.zeros_like(points)
+    along_x[:, 1:-1] = points[:, 2:] - points[:, :-2]
+    along_y[1:-1] = points[2:] - points[:-2]
+    normals = np.cross(along_x, along_y)
+    cosine = np.abs(normals @ _LIGHT) / np.maximum(np.linalg.norm(normals, axis=-1), 1e-9)
+    grey = (_AMBIENT + (1 - _AMBIENT) * cosine) * 255 * valid
+    return np.asarray(grey, dtype=np.float32)

@@ -1,0 +1,269 @@
+"""The whole chain through the command line, on a small generated set."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+import webdataset as wds
+from click.testing import CliRunner
+from motionpipe.jobs.cli import main
+from motionpipe.models.codebook import encode
+from motionpipe.pipeline.fit_codebook import codebook_from_bytes
+from motionpipe.pipeline.generate_ntu import GeneratorConfig, list_recordings, write_recording
+
+# performers 1, 2 are training subjects of xsub and 3 is a test subject; cameras 2, 3 train xview and 1 tests it
+SET = GeneratorConfig(
+    subjects=(1, 2, 3),
+    cameras=(1, 2),
+    actions=(8, 9),
+    num_frames=12,
+    fps=10.0,
+    depth_size=(128, 106),
+    rgb_size=(96, 54),
+    truth=False,
+)
+RECIPE = """
+[shard]
+short_side = 72
+recordings_per_shard = 5
+[flow]
+iterations = 15
+[codebook]
+size = 8
+sample_cells = 20000
+[train]
+frame_short_side = 72
+crop = 64
+widths = [4, 4, 8, 8, 8]
+hidden = 8
+deconv_widths = [8, 8]
+steps = 3
+epochs = 3
+clips_per_epoch = 16
+global_batch = 4
+micro_batch = 2
+checkpoint_every = 1
+[embed]
+num_clips = 3
+clip_frames = 4
+[classify]
+folds = 2
+"""
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ntu")
+    for recording in list_recordings(SET):
+        write_recording(folder, recording)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory):
+    file = tmp_path_factory.mktemp("recipe") / "test.toml"
+    file.write_text(RECIPE)
+    return file
+
+
+def run(*words, code=0):
+    """Call the command line in this process; returns what it printed."""
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def common(store, recipe, workers=0):
+    return ("--store", store, "--recipe", recipe, "--workers", workers)
+
+
+def to_targets(store, source, recipe, workers):
+    options = common(store, recipe, workers)
+    run("shard", "--dataset", "ntu", "--source", source, *options)
+    run("flow", *options)
+    run("codebook", *options)
+
+
+def hashes(store):
+    """sha256 of every tar, codebook and manifest hash below a store."""
+    found = {}
+    for file in sorted(Path(store).glob("*/**/*")):
+        if file.suffix in (".tar", ".npz", ".parquet") and file.name != "rejects.parquet":
+            found[str(file.relative_to(store))] = hashlib.sha256(file.read_bytes()).hexdigest()
+        if file.name == "manifest.json":
+            found[str(file.relative_to(store))] = json.loads(file.read_text())["hash"]
+    return found
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory, source, recipe):
+    """A store made without Ray, from shard to embeddings."""
+    folder = tmp_path_factory.mktemp("store")
+    to_targets(folder, source, recipe, 0)
+    options = common(folder, recipe)
+    run("train-cluster", "--model", "atomic-flow", "--name", "a", *options)
+    run("embed", "--run", "a", *options)
+    return folder
+
+
+def test_every_recording_is_accounted_for_in_every_artefact(store):
+    for name in ("shards", "flow/pd", "targets/pd-kmeans-8", "embeddings/a", "embeddings/a@init"):
+        totals = json.loads((store / name / "manifest.json").read_text())["totals"]
+        assert totals["read"] == totals["written"] == 12
+        assert totals["rejected"] == 0
+
+
+def test_a_finished_stage_does_nothing_and_says_so(store, source, recipe):
+    before = hashes(store)
+    options = common(store, recipe)
+    for words in (
+        ("shard", "--dataset", "ntu", "--source", source),
+        ("flow",),
+        ("codebook",),
+        ("train-cluster", "--name", "a"),
+        ("embed", "--run", "a"),
+    ):
+        assert "nothing to do" in run(*words, *options)
+    assert hashes(store) == before
+
+
+def test_plain_webdataset_opens_a_shard(store):
+    samples = list(wds.WebDataset(str(store / "shards/000000.tar"), shardshuffle=False).decode("rgb8"))
+    assert len(samples) == 5
+    assert samples[0]["rgb.0000.jpg"].shape == (54, 96, 3)
+    assert samples[0]["json"]["recording_id"] == samples[0]["__key__"]
+    flow = list(wds.WebDataset(str(store / "flow/pd/000000.tar"), shardshuffle=False).decode("rgb8"))
+    assert [sample["__key__"] for sample in flow] == [sample["__key__"] for sample in samples]
+    assert flow[0]["flow.npy"].shape == (11, 3, 18, 21)
+
+
+def test_parquet_opens_in_pyarrow_and_duckdb_with_a_fixed_size_list(store):
+    file = store / "embeddings/a/000000.parquet"
+    table = pq.read_table(file)
+    assert table.schema.field("embedding").type == pa.list_(pa.float32(), 8)
+    assert table.schema.metadata[b"run"] == b"a"
+    assert set(table["splits"][0].as_py()) == {"xsub:train", "xview:test"}
+    count, dim = duckdb.sql(f"select count(*), min(len(embedding)) from '{file}'").fetchall()[0]
+    assert (count, dim) == (table.num_rows, 8)
+
+
+def test_trained_and_untrained_embeddings_have_the_same_rows_and_other_values(store):
+    trained, initial = (pq.read_table(store / f"embeddings/{name}/000000.parquet") for name in ("a", "a@init"))
+    assert trained["row_id"].to_pylist() == initial["row_id"].to_pylist()
+    assert trained["embedding"].to_pylist() != initial["embedding"].to_pylist()
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ray_workers_write_the_same_bytes_as_this_process(store, source, recipe, workers, tmp_path):
+    to_targets(tmp_path / "other", source, recipe, workers)
+    options = common(tmp_path / "other", recipe, workers)
+    mine = hashes(store)
+    assert hashes(tmp_path / "other").items() <= mine.items()
+    # the same weights embed to the same bytes, too
+    (tmp_path / "other/runs").symlink_to(store / "runs")
+    run("embed", "--run", "a", *options)
+    theirs = hashes(tmp_path / "other")
+    assert {name: value for name, value in mine.items() if "embeddings" in name}.items() <= theirs.items()
+
+
+@pytest.mark.ray
+def test_two_workers_train_on_the_same_clips_as_one(store, recipe, tmp_path):
+    options = common(store, recipe, 2)
+    run("train-cluster", "--name", "two", *options)
+    one, two = (json.loads((store / f"runs/{name}/metrics.jsonl").read_text().splitlines()[0]) for name in ("a", "two"))
+    assert one["step"] == two["step"] == 1
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+    last = torch.load(store / "runs/two/checkpoints/step-00000012.pt", weights_only=True)
+    assert (last["epoch"], last["cursor"], last["step"]) == (3, 0, 12)
+
+
+@pytest.mark.slow
+def test_shards_killed_in_the_middle_resume_to_the_same_bytes(store, source, recipe, tmp_path):
+    other = tmp_path / "killed"
+    words = ("shard", "--dataset", "ntu", "--source", source, *common(other, recipe))
+    kill_when(words, (other / "shards/000000.json").exists)
+    assert not (other / "shards/manifest.json").exists()
+    run(*words)
+    mine = hashes(store)
+    assert {name: value for name, value in mine.items() if name.startswith("shards/0")} == {
+        name: value for name, value in hashes(other).items() if name.startswith("shards/0")
+    }
+    assert not list(other.rglob("*.tmp-*"))
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_the_middle_resumes_to_the_same_weights(store, recipe):
+    words = ("train-cluster", "--name", "killed", *common(store, recipe))
+    checkpoints = store / "runs/killed/checkpoints"
+    kill_when(words, lambda: len(list(checkpoints.glob("step-*.pt"))) == 2)
+    assert not (store / "runs/killed/manifest.json").exists()
+    run(*words)
+    whole, resumed = (
+        torch.load(store / f"runs/{name}/checkpoints/step-00000012.pt", weights_only=True)["model"]
+        for name in ("a", "killed")
+    )
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    steps = [json.loads(line)["step"] for line in (store / "runs/killed/metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
+
+
+def kill_when(words, condition):
+    """Run the command line in a process of its own and kill it as soon as the condition holds."""
+    command = [sys.executable, "-m", "motionpipe", *map(str, words)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_classify_scores_both_networks_and_keeps_the_predictions(store, recipe):
+    output = run("classify", "--probe", "linear", "--embeddings", "a", *common(store, recipe))
+    assert "a@init" in output
+    metrics = json.loads((store / "probes/a/xsub-linear/metrics.json").read_text())
+    assert (metrics["n_train"], metrics["n_test"], metrics["chance"]) == (8, 4, 0.5)
+    assert metrics["classes"] == ["sit down", "stand up"]
+    assert sum(map(sum, metrics["confusion"])) == 4
+    assert pq.read_table(store / "probes/a/xsub-linear/predictions.parquet").num_rows == 4
+
+
+def test_a_protocol_whose_test_part_was_trained_on_is_refused(store, recipe):
+    words = ("classify", "--probe", "knn", "--embeddings", "a", "--protocol", "xview", *common(store, recipe))
+    assert "--allow-leak" in run(*words, code=1)
+    assert "LEAK" in run(*words, "--allow-leak")
+
+
+def test_single_frames_are_embedded_under_a_name_of_their_own(store, recipe):
+    run("embed", "--run", "a", "--per", "frame", *common(store, recipe))
+    table = pq.read_table(store / "embeddings/a-frame/000000.parquet")
+    assert all(row["frame_end"] - row["frame_start"] == 1 for row in table.to_pylist())
+
+
+def test_unflipped_codes_of_training_are_the_stored_targets(store):
+    book = codebook_from_bytes((store / "codebook/pd-kmeans-8/codebook.npz").read_bytes())
+    flows = wds.WebDataset(str(store / "flow/pd/000000.tar"), shardshuffle=False).decode()
+    targets = wds.WebDataset(str(store / "targets/pd-kmeans-8/000000.tar"), shardshuffle=False).decode()
+    for flow, target in zip(flows, targets, strict=True):
+        codes = encode(
+            torch.from_numpy(flow["flow.npy"]).float(), torch.from_numpy(book.centres), torch.from_numpy(book.clip)
+        )
+        stored = torch.from_numpy(target["codes.npy"])
+        valid = torch.from_numpy(flow["valid.npy"] >= 8)
+        assert torch.equal(stored == 255, ~valid)
+        assert torch.equal(codes[valid], stored[valid].long())

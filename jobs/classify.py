@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -11,11 +10,11 @@ from typing import Any
 import click
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest
 from ..pipeline.groups import group_of
 from ..pipeline.metrics import average_by_recording, score
+from ..pipeline.parquet_files import parquet_bytes, read_parquet
 from ..pipeline.probes import Kind, ProbeData, fit_probe, probe_scores
 from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
 from ..pipeline.store import Store
@@ -52,6 +51,7 @@ def classify(
     protocol = _protocol(store, recipe.data.protocol, manifests[embeddings])
     if protocol.leak and not allow_leak:
         raise MotionpipeError(f"{protocol.leak}; pass --allow-leak to score it all the same")
+    parts = {name: _parts(store, name, protocol) for name in names}
     results = []
     for kind in kinds:
         for name in names:
@@ -64,7 +64,7 @@ def classify(
             )
             finished = open_artefact(store, folder, identity, recipe, {})
             if not finished:
-                _probe(store, folder, kind, name, protocol, recipe.classify)
+                _probe(store, folder, kind, name, parts[name], protocol, recipe.classify)
                 manifest = Manifest.of(identity, [], {})
                 store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
             record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
@@ -85,9 +85,23 @@ def _protocol(store: Store, asked: str | None, embeddings: Manifest) -> Protocol
     return Protocol(name, plan, leak)
 
 
-def _probe(store: Store, folder: str, kind: Kind, name: str, protocol: Protocol, config: ClassifySection) -> None:
+def _parts(store: Store, name: str, protocol: Protocol) -> tuple[ProbeData, ProbeData]:
+    """Training and test part; raises one clear error where they cannot be scored."""
     train, test = (read_part(store, name, protocol, part) for part in ("train", "test"))
     _require_common_classes(train, test, protocol)
+    return train, test
+
+
+def _probe(
+    store: Store,
+    folder: str,
+    kind: Kind,
+    name: str,
+    parts: tuple[ProbeData, ProbeData],
+    protocol: Protocol,
+    config: ClassifySection,
+) -> None:
+    train, test = parts
     probe, choice = fit_probe(kind, train, config)
     ids, scores = average_by_recording(probe_scores(probe, test.x), test.recording_ids)
     label_of = dict(zip(test.recording_ids.tolist(), test.labels.tolist(), strict=True))
@@ -109,9 +123,7 @@ def _probe(store: Store, folder: str, kind: Kind, name: str, protocol: Protocol,
     }
     predicted = probe.classes[scores.argmax(axis=1)]
     table = pa.table({"recording_id": ids, "label": labels, "predicted": predicted, "scores": scores.tolist()})
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer)
-    store.write_bytes(f"{folder}/predictions.parquet", buffer.getvalue())
+    store.write_bytes(f"{folder}/predictions.parquet", parquet_bytes(table))
     store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
 
@@ -119,7 +131,7 @@ def read_part(store: Store, name: str, protocol: Protocol, part: str) -> ProbeDa
     """Rows of the labelled recordings in a part of the protocol."""
     folder = f"embeddings/{name}"
     files = [f"{folder}/{summary.file}" for summary in read_manifest(store, folder, MAKE_EMBEDDINGS).shards]
-    tables = [pq.read_table(io.BytesIO(store.read_bytes(file))) for file in files]
+    tables = [read_parquet(store, file) for file in files]
     table = pa.concat_tables([table for table in tables if table.num_rows] or tables[:1])
     ids = np.array(table["recording_id"].to_pylist(), dtype=np.str_)
     labelled = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import click
@@ -30,6 +32,7 @@ from .ray_session import ray_session
 from .recipe_files import load_recipe
 from .report import report
 from .shard import shard
+from .stage import StageResult
 from .train import train_cluster
 
 GENERATOR = GeneratorConfig(
@@ -67,13 +70,9 @@ def demo(folder: Path, seeds: int, options: RunOptions) -> None:
         if options.workers:
             stack.enter_context(ray_session(options))
         table.append(_generate(source, options))
-        for name, run in (
-            ("shard", lambda: shard(store, recipe, "ntu", source, options)),
-            ("flow", lambda: flow(store, recipe, None, options)),
-            ("codebook", lambda: codebook(store, recipe, None, None, options)),
-        ):
-            result = run()
-            table.append(Row(name, _counts(result.counts), result.seconds))
+        table.append(_row("shard", shard(store, recipe, "ntu", source, options)))
+        table.append(_row("flow", flow(store, recipe, None, options)))
+        table.append(_row("codebook", codebook(store, recipe, None, None, options)))
         error = scene_flow_error(store, "pd", source)
         names = [f"seed{seed}" for seed in range(seeds)]
         for seed, name in enumerate(names):
@@ -82,10 +81,10 @@ def demo(folder: Path, seeds: int, options: RunOptions) -> None:
     figures = [row for name in names for row in _score(store, recipe, name)]
     table.append(Row("classify", f"{len(figures)} probes", time.monotonic() - start))
     click.echo("\n" + "\n".join(_table_lines(table, time.monotonic() - began)))
-    click.echo("\n" + "\n".join(figures_table(figures)))
+    click.echo("\n" + "\n".join([*figures_table(figures), *_means(figures)]))
     click.echo(
         f"\nscene flow from depth alone, against the truth: {error.moving.mean_mm:.1f} mm mean end-point error on "
-        f"moving cells (they move {error.moving.zero_mean_mm:.1f} mm), {error.every.mean_mm:.1f} mm on all of the figure"
+        f"moving cells (they move {error.moving.zero_mean_mm:.1f} mm), {error.every.mean_mm:.1f} mm on the whole figure"
     )
     report(store)  # its last line is the page's path
 
@@ -147,9 +146,26 @@ def _score(store: Store, recipe: Recipe, name: str) -> list[dict[str, Any]]:
     return [r.info for which in (name, f"{name}-frame") for r in classify(store, recipe, which, probes, False)]
 
 
-def _counts(totals: dict[str, int]) -> str:
+def _means(figures: list[dict[str, Any]]) -> list[str]:
+    """Mean and spread over the seeds of each kind of embeddings; nothing for a single seed."""
+    top1: dict[str, list[float]] = {}
+    for row in figures:
+        kind = re.sub(r"^seed\d+", "", row["embeddings"])
+        name = {"": "trained", "@init": "untrained", "-frame": "trained, single frames"}.get(
+            kind, "untrained, single frames"
+        )
+        top1.setdefault(f"{row['probe']}, {name}", []).append(row["top1"])
+    if all(len(values) == 1 for values in top1.values()):
+        return []
+    lines = [f"{name:40} {fmean(values):.3f} ± {stdev(values):.3f}" for name, values in sorted(top1.items())]
+    return ["", f"top-1, mean and standard deviation over seeds (chance {figures[0]['chance']:.3f}):", *lines]
+
+
+def _row(stage: str, result: StageResult) -> Row:
+    totals = result.counts
     extra = [f"{totals[name]} {name}" for name in ("frames", "pairs") if name in totals]
-    return ", ".join([f"{totals['read']} read = {totals['written']} written + {totals['rejected']} rejected", *extra])
+    counts = f"{totals['read']} read = {totals['written']} written + {totals['rejected']} rejected"
+    return Row(stage, ", ".join([counts, *extra]), result.seconds)
 
 
 def _table_lines(rows: list[Row], seconds: float) -> list[str]:

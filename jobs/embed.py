@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from ..models import atomic_flow
@@ -18,6 +16,7 @@ from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_repo
 from ..pipeline.batches_atomic_flow import STREAMS
 from ..pipeline.embed_sample import Encoder, embed_sample
 from ..pipeline.frame_input import Float
+from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.plan import read_planned_shard
 from ..pipeline.read_sample import has_stream
 from ..pipeline.store import Store
@@ -31,8 +30,6 @@ from .run_files import RunFiles, load_checkpoint
 from .stage import StageResult, Work, run_stage
 
 MADE_BY = "motionpipe embed"
-_TEXT_COLUMNS = ["row_id", "key", "recording_id", "dataset", "label_name", "splits", "source_hash"]
-_ROW_GROUP = 4096
 
 
 def embed(store: Store, recipe: Recipe, run: str | None, name: str | None, options: RunOptions) -> list[StageResult]:
@@ -135,7 +132,7 @@ def _write_shard(
     metadata: dict[str, str],
 ) -> ShardReport:
     file = f"{shard:06d}.parquet"
-    data = parquet_bytes(rows, metadata)
+    data = parquet_bytes(embeddings_table(rows, metadata))
     store.write_bytes(f"{folder}/{file}", data)
     rejected = {reject.key for reject in rejects}
     report = ShardReport(
@@ -153,11 +150,7 @@ def _write_shard(
     return report
 
 
-def parquet_bytes(rows: Sequence[EmbeddingRow], metadata: dict[str, str]) -> bytes:
-    """Rows as a Parquet file; a dictionary on text columns only, since embeddings do not repeat."""
+def embeddings_table(rows: Sequence[EmbeddingRow], metadata: dict[str, str]) -> pa.Table:
+    """Rows as an Arrow table; an empty shard has embeddings of one value."""
     dim = len(rows[0].embedding) if rows else 1
-    schema = embedding_schema(dim, metadata)
-    table = pa.Table.from_pylist([row.as_dict() for row in rows], schema=schema)
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, use_dictionary=_TEXT_COLUMNS, row_group_size=_ROW_GROUP, compression="zstd")
-    return buffer.getvalue()
+    return pa.Table.from_pylist([row.as_dict() for row in rows], schema=embedding_schema(dim, metadata))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shlex
@@ -10,10 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ..pipeline.artefacts import SHARDS, read_manifest, read_samples
 from ..pipeline.clip_plan import TrainSample, plan_epoch
+from ..pipeline.parquet_files import read_parquet
 from ..pipeline.plan import PLAN_FILE
 from ..pipeline.splits import planned_by_recording, recordings_in
 from ..pipeline.store import Store
@@ -126,7 +124,7 @@ def _folders(store: Store, kind: str) -> Iterator[str]:
 def _planned_shards(store: Store) -> int:
     if not store.exists(PLAN_FILE):
         return 0
-    shards = pq.read_table(io.BytesIO(store.read_bytes(PLAN_FILE)), columns=["shard"])["shard"]
+    shards = read_parquet(store, PLAN_FILE, ["shard"])["shard"]
     return 1 + max(shards.to_pylist(), default=-1)
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ..pipeline.artefacts import read_report
 from ..pipeline.datasets import protocols
 from ..pipeline.fit_codebook import codebook_from_bytes
+from ..pipeline.parquet_files import read_parquet
 from ..pipeline.plan import PLAN_FILE, read_plan
 from ..pipeline.store import Store
 from ..schemas.codebook import Codebook
@@ -184,7 +182,7 @@ def _rejects_of(store: Store, artefact: Artefact) -> list[Reject]:
         return [reject for number in numbers for reject in read_report(store, artefact.folder, number).rejects]
     if not artefact.manifest.totals["rejected"]:
         return []
-    table = pq.read_table(io.BytesIO(store.read_bytes(f"{artefact.folder}/rejects.parquet")))
+    table = read_parquet(store, f"{artefact.folder}/rejects.parquet")
     return [Reject.model_validate(row) for row in table.to_pylist()]
 
 

@@ -1,62 +1,36 @@
-"""Curves, bars and matrices of the report as SVG images that follow the page's light or dark colours."""
+"""Curves, bars and matrices of the report as SVG images."""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-import re
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from ..schemas.codebook import Codebook
 from .report_content import Book, ConfusionPair, Run
 from .report_samples import Image
+from .report_svg import INK, empty_figure, page_style, svg_image
 
-_INK = "#0a0b0c"  # stands for the colour of the page's text
-_THEME = "svg{color:#24292f}@media(prefers-color-scheme:dark){svg{color:#d4d8dd}}"
 _BLUE, _ORANGE, _GREEN, _RED, _PURPLE = "#3b82c4", "#e08a1e", "#2a9d6f", "#d1495b", "#a07ed6"
 _DIVERGING = LinearSegmentedColormap.from_list("towards-away", ["#2f74c0", "#9a9a9a", "#c8323c"])
 _SHARES = LinearSegmentedColormap.from_list("shares", [(0.23, 0.51, 0.77, 0.0), (0.10, 0.36, 0.66, 1.0)])
 _MOST_POINTS = 400
 _MOST_CENTRES = 512
-_STYLE: Any = {
-    "svg.hashsalt": "motionpipe",
-    "text.parse_math": False,  # class names may hold a dollar sign
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.facecolor": "none",
-    "figure.facecolor": "none",
-    "savefig.facecolor": "none",
-    "legend.frameon": False,
-    "grid.alpha": 0.15,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    **dict.fromkeys(
-        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"), _INK
-    ),
-}
+_FEW_CLASSES = 20
 
 
 def codebook_figure(book: Book) -> Image:
     """How often codewords are used, where the centres lie, and how the fit went down."""
-    with matplotlib.rc_context(_STYLE):
-        figure = _figure(11.5, 3.6)
+    with page_style():
+        figure = empty_figure(11.5, 3.6)
         use, centres, fit = figure.subplots(1, 3, width_ratios=(1.45, 1.15, 1))
         _usage(use, book.codebook)
         _centres(centres, book)
@@ -64,15 +38,15 @@ def codebook_figure(book: Book) -> Image:
         fit.plot(np.arange(1, len(inertia) + 1), inertia, color=_BLUE, marker=".", markersize=3)
         fit.set(title="Fit", xlabel="Lloyd iteration", ylabel=f"inertia ({_flow_unit(book)}²)")
         fit.xaxis.set_major_locator(MaxNLocator(integer=True))
-        return _svg(figure)
+        return svg_image(figure)
 
 
 def run_figure(run: Run) -> Image:
     """Loss, accuracy, speed and learning rate over the steps of a run."""
     rows = run.rows
     steps = np.array([row["step"] for row in rows])
-    with matplotlib.rc_context(_STYLE):
-        figure = _figure(11.5, 3.2)
+    with page_style():
+        figure = empty_figure(11.5, 3.2)
         loss, accuracy, speed = figure.subplots(1, 3, width_ratios=(1.3, 1.3, 1))
         _curve(loss, steps, _column(rows, "loss"), _BLUE, "weighted")
         _curve(loss, steps, _column(rows, "unweighted"), _ORANGE, "unweighted")
@@ -88,29 +62,20 @@ def run_figure(run: Run) -> Image:
         _learning_rate(speed, steps, _column(rows, "learning_rate"))
         _legend_above(loss)
         _legend_above(accuracy)
-        return _svg(figure)
+        return svg_image(figure)
 
 
 def confusion_figure(pair: ConfusionPair) -> Image:
     """Recall by class: the trained network's predictions, and the untrained one's beside them."""
     shown = [pair.trained] + ([pair.untrained] if pair.untrained else [])
     num_classes = len(pair.trained["classes"])
-    side = min(5.6, 2.6 + 0.2 * num_classes)
-    with matplotlib.rc_context(_STYLE):
-        figure = _figure(1.9 + side * len(shown), side + 0.9)
+    side = min(5.0, 2.6 + 0.2 * num_classes)
+    with page_style():
+        figure = empty_figure(2.0 + side * len(shown), side + (1.0 if num_classes <= _FEW_CLASSES else 0.4))
         panels = figure.subplots(1, len(shown), squeeze=False)[0]
         for place, (axes, metrics) in enumerate(zip(panels, shown, strict=True)):
             _confusion(axes, metrics, with_names=place == 0)
-        return _svg(figure)
-
-
-def _figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    layout = figure.get_layout_engine()
-    assert isinstance(layout, ConstrainedLayoutEngine)
-    layout.set(w_pad=0.08)
-    return figure
+        return svg_image(figure)
 
 
 def _legend_above(axes: Axes) -> None:
@@ -124,7 +89,8 @@ def _usage(axes: Axes, book: Codebook) -> None:
     counts = np.maximum(book.counts, 0.5).astype(np.float64)  # the log axis ends below one cell
     edges = np.arange(book.size + 1) - 0.5
     axes.stairs(counts, edges, fill=True, baseline=0.5, color=_BLUE, label="codewords")
-    axes.stairs(counts[:1], edges[:2], fill=True, baseline=0.5, color=_ORANGE, label="zero codeword")
+    axes.stairs(counts[:1], edges[:2], fill=True, baseline=0.5, color=_ORANGE)
+    axes.plot(0, counts[0], linestyle="none", marker="D", markersize=5, color=_ORANGE, label="zero codeword")
     dead = np.flatnonzero(book.counts == 0)
     if len(dead):
         axes.plot(dead, np.full(len(dead), 0.7), linestyle="none", marker="x", color=_RED, label="dead")
@@ -137,7 +103,7 @@ def _usage(axes: Axes, book: Codebook) -> None:
 
 
 def _centres(axes: Axes, book: Book) -> None:
-    """δx right, δy drawn downwards as in the picture; area by use, colour by δz."""
+    """δx right, δy drawn downwards as in the picture; size by use, colour by δz."""
     order = np.argsort(-book.codebook.counts, kind="stable")[:_MOST_CENTRES]
     centres = book.codebook.centres[order] * book.factor
     clip = book.codebook.clip * book.factor
@@ -146,7 +112,9 @@ def _centres(axes: Axes, book: Book) -> None:
     limit = max(float(np.abs(away).max()), 1e-6)
     colours = _DIVERGING((away / limit + 1) / 2)
     rays = np.stack([np.zeros_like(centres[:, :2]), centres[:, :2]], axis=1)
-    axes.add_collection(LineCollection(list(rays), colors=colours, linewidths=1.2, alpha=0.5))
+    axes.add_collection(
+        LineCollection(list(rays), colors=colours, linewidths=1.2, alpha=0.5 if len(rays) <= 128 else 0.1)
+    )
     dots = axes.scatter(
         centres[:, 0],
         centres[:, 1],
@@ -155,10 +123,10 @@ def _centres(axes: Axes, book: Book) -> None:
         cmap=_DIVERGING,
         vmin=-limit,
         vmax=limit,
-        edgecolors=_INK,
+        edgecolors=INK,
         linewidths=0.4,
     )
-    axes.add_patch(Rectangle((-clip[0], -clip[1]), 2 * clip[0], 2 * clip[1], fill=False, linestyle=":", color=_INK))
+    axes.add_patch(Rectangle((-clip[0], -clip[1]), 2 * clip[0], 2 * clip[1], fill=False, linestyle=":", color=INK))
     side = 1.12 * float(max(clip[0], clip[1]))
     axes.set(xlim=(-side, side), ylim=(side, -side), aspect="equal", title="Centres")
     axes.set(xlabel=f"δx right ({book.unit} a step)", ylabel=f"δy down ({book.unit} a step)")
@@ -188,7 +156,7 @@ def _curve(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[np.floa
 
 
 def _reference(axes: Axes, value: float, label: str) -> None:
-    axes.axhline(value, color=_INK, linestyle="--", linewidth=0.9, alpha=0.7, label=label)
+    axes.axhline(value, color=INK, linestyle="--", linewidth=0.9, alpha=0.7, label=label)
 
 
 def _learning_rate(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> None:
@@ -211,42 +179,24 @@ def _confusion(axes: Axes, metrics: dict[str, Any], with_names: bool) -> None:
     counts = np.array(metrics["confusion"], dtype=np.float64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap=_SHARES, vmin=0, vmax=1, interpolation="nearest")
-    names, places = metrics["classes"], np.arange(len(counts))
-    if len(names) > 60:
-        places = places[:: len(names) // 30]
-    size = 8 if len(names) <= 20 else 5
-    axes.set_xticks(
-        places, [_short(names[i]) for i in places], rotation=45, ha="right", rotation_mode="anchor", fontsize=size
-    )
-    axes.set_yticks(places, [_short(names[i]) for i in places] if with_names else [""] * len(places), fontsize=size)
+    few = len(counts) <= _FEW_CLASSES
+    step = max(1, -(-len(counts) // 40))  # names that would overlap are left out
+    places, size = np.arange(0, len(counts), step), 8 if few else 6
+    names = [_short(name) for name in metrics["classes"][::step]]
+    axes.set_yticks(places, names if with_names else [""] * len(names), fontsize=size)
+    axes.set_xticks(places, names if few else [""] * len(names), rotation=45, ha="right", rotation_mode="anchor")
+    axes.tick_params(axis="x", labelsize=size)
     axes.set(title=f"{metrics['embeddings']}: {metrics['top1']:.3f}", xlabel="predicted class")
     axes.set_ylabel("true class" if with_names else "")
     axes.grid(False)
     axes.spines[:].set(visible=True, alpha=0.3)
     axes.tick_params(length=0)
-    if len(names) <= 20:
+    if few:
         for (row, col), count in np.ndenumerate(counts):
             if count:
-                colour = "white" if shares[row, col] > 0.55 else _INK
+                colour = "white" if shares[row, col] > 0.55 else INK
                 axes.text(col, row, f"{count:.0f}", ha="center", va="center", fontsize=7, color=colour)
 
 
 def _short(name: str) -> str:
     return name if len(name) <= 28 else name[:27] + "…"
-
-
-def _svg(figure: Figure) -> Image:
-    stream = io.StringIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a class name may be in any script
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    text = _stable_ids(stream.getvalue()).replace(_INK, "currentColor")
-    text = text.replace("<defs>", f"<defs><style>{_THEME}</style>", 1)
-    width, height = (round(float(side) * 96) for side in figure.get_size_inches())
-    return Image(f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}", width, height)
-
-
-def _stable_ids(svg: str) -> str:
-    """Number the ids that matplotlib derives from memory addresses, so that the same figure gives the same bytes."""
-    names: dict[str, str] = {}
-    return re.sub(r"\b[mp][0-9a-f]{10}\b", lambda match: names.setdefault(match[0], f"id{len(names)}"), svg)

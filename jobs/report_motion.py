@@ -24,7 +24,7 @@ from .report_samples import Image, as_picture, at_most, choose, entries_of, jpeg
 
 _CONTEXT_SIDE = 280
 _ARROWS_SIDE = 420
-_MOST_ARROWS = 22  # along the longer side
+_MOST_ARROWS = 28  # along the longer side
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,17 @@ def _pair(
 
 
 def _scales(pairs: Sequence[_Pair]) -> tuple[float, float]:
-    """Common scales of (δx, δy) and of δz: round numbers over nearly all lengths that are shown."""
+    """Common scales of (δx, δy) and of δz: round numbers that few of the shown cells exceed."""
     vectors = np.concatenate([pair.flow()[:, pair.known()] for pair in pairs], axis=1)
-    if not vectors.size:
-        return 1.0, 1.0
-    across = float(np.percentile(np.hypot(vectors[0], vectors[1]), 96))
-    away = float(np.percentile(np.abs(vectors[2]), 98)) if len(vectors) == 3 else 1.0
+    across = _long(np.hypot(vectors[0], vectors[1]))
+    away = _long(np.abs(vectors[2])) if len(vectors) == 3 else 1.0
     return fp.round_up(across), fp.round_up(away)
+
+
+def _long(lengths: npt.NDArray[np.float32]) -> float:
+    """A length that few cells exceed, among those that move: most of a picture may stand still. 0 where all do."""
+    moving = lengths[lengths > 0.1 * lengths.max(initial=0.0)]
+    return float(np.percentile(moving, 90)) if len(moving) else 0.0
 
 
 def _shown_flow(store: Store, chosen: _Pair, scale: float, scale_away: float) -> ShownFlow:
@@ -182,6 +186,5 @@ def _arrows(store: Store, chosen: _Pair) -> tuple[Image, float]:
 
 def _arrow_factor(shift: npt.NDArray[np.float32], known: npt.NDArray[np.bool_], spacing: float) -> float:
     """The largest round factor under which long arrows span at most two places of the grid."""
-    lengths = np.hypot(shift[0], shift[1])[known]
-    longest = float(np.percentile(lengths, 95)) if len(lengths) else 0.0
+    longest = _long(np.hypot(shift[0], shift[1])[known])
     return max((factor for factor in (1.0, 2.0, 3.0, 4.0, 6.0, 8.0) if factor * longest <= 2 * spacing), default=0.5)

@@ -125,7 +125,7 @@ def as_picture(frame: npt.NDArray[Any]) -> tuple[Picture, str]:
     if frame.dtype != np.uint16:
         return frame, ""
     near, far = fp.depth_range(frame)
-    note = f"{near / 1000:.2f} to {far / 1000:.2f} m" if frame.any() else "no valid depth"
+    note = f"{near / 1000:.2f}–{far / 1000:.2f} m" if frame.any() else "no valid depth"
     return fp.depth_colours(frame, near, far), note
 
 

@@ -48,11 +48,11 @@ class RunFiles:
             self.store.remove(old)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The logged rows."""
+        """The logged rows; a line that is being written is not one yet."""
         name = f"{self.folder}/metrics.jsonl"
         if not self.store.exists(name):
             return []
-        return [json.loads(line) for line in self.store.read_bytes(name).decode().splitlines()]
+        return [json.loads(line) for line in self.store.read_bytes(name).decode().rpartition("\n")[0].splitlines()]
 
     def cut_metrics(self, step: int) -> None:
         """Forget what was logged after `step`, so that a resumed run logs each step once."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import platform
 import time
@@ -12,11 +11,11 @@ from typing import Any
 
 import click
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tomli_w
 
 from .. import __version__
 from ..pipeline.artefacts import read_report, report_name
+from ..pipeline.parquet_files import parquet_bytes, read_parquet
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import Recipe
@@ -83,9 +82,8 @@ def finish_artefact(
 ) -> Manifest:
     """Write the rejects table and, last, the manifest."""
     rejects = [reject.model_dump() for report in reports for reject in report.rejects]
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rejects, schema=REJECT_SCHEMA), buffer)
-    store.write_bytes(f"{folder}/rejects.parquet", buffer.getvalue())
+    table = pa.Table.from_pylist(rejects, schema=REJECT_SCHEMA)
+    store.write_bytes(f"{folder}/rejects.parquet", parquet_bytes(table))
     manifest = Manifest.of(identity, reports, info | {"motionpipe": __version__, "python": platform.python_version()})
     store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
     return manifest
@@ -130,7 +128,7 @@ def stage_result(store: Store, folder: str, seconds: float, fresh: bool, options
 def _report_rejects(store: Store, folder: str, totals: dict[str, int], options: RunOptions) -> int:
     if not totals["rejected"]:
         return 0
-    rejects = pq.read_table(io.BytesIO(store.read_bytes(f"{folder}/rejects.parquet"))).to_pylist()
+    rejects = read_parquet(store, f"{folder}/rejects.parquet").to_pylist()
     for reject in rejects[:10]:
         click.echo(f"  rejected {reject['path']}: {reject['reason']}: {reject['detail']}", err=True)
     if len(rejects) > 10:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from statistics import fmean
 
 import click
 
@@ -184,9 +185,10 @@ def _finish(files: RunFiles, identity: Identity, seconds: float, options: RunOpt
 
 
 def _summary(files: RunFiles) -> str:
+    """First and last loss, the last as a mean over some rows, since a batch's own loss is noisy."""
     rows = files.metrics()
-    first, last = rows[0], rows[-1]
+    last = {name: fmean(row[name] for row in rows[-10:]) for name in ("loss", "accuracy", "moving_accuracy")}
     return (
-        f"{last['step']} steps, loss {first['loss']:.3f} → {last['loss']:.3f}, "
+        f"{rows[-1]['step']} steps, loss {rows[0]['loss']:.3f} → {last['loss']:.3f}, "
         f"accuracy {last['accuracy']:.3f} (moving cells {last['moving_accuracy']:.3f})"
     )

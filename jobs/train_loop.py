@@ -59,15 +59,15 @@ def train(job: TrainJob, rank: int, workers: int, device: torch.device) -> None:
     net, optimiser, at = _restore(job, files, rank, device)
     parallel: nn.Module = DistributedDataParallel(net) if workers > 1 else net
     log = _Log(files, at.step) if rank == 0 else None
-    steps_per_epoch = len(plan_epoch(job.samples, 0, config))
+    last_step = len(plan_epoch(job.samples, 0, config)) * config.epochs
     while at.epoch < config.epochs:
         plan = plan_epoch(job.samples, at.epoch, config)
         for micro_batches in plan[at.cursor :]:
-            set_learning_rate(optimiser, config, at.step / (steps_per_epoch * config.epochs))
+            set_learning_rate(optimiser, config, at.step / last_step)
             mine = micro_batches[rank::workers]
             metrics, wait_s = _step(parallel, optimiser, job, mine, device)
             at.cursor, at.step = at.cursor + 1, at.step + 1
-            if at.step % LOG_EVERY == 0 or at.step == 1:
+            if at.step % LOG_EVERY == 0 or at.step in (1, last_step):
                 averaged = _mean_over_ranks(metrics, workers)
                 if log:
                     log.row(at, averaged, wait_s, optimiser.param_groups[0]["lr"], config.global_batch)

@@ -18,8 +18,8 @@ from .optical_flow import dis_flow
 
 STREAM_OF_METHOD = {"pd": "depth", "dis": "rgb"}
 """The stream that a method reads; its frames are what the flow grid lies on."""
-SMALLEST_SIDE = 12
-"""OpenCV's DIS refuses frames of which both sides are shorter, and gives NaN where one is [px]."""
+SMALLEST_SIDE = 16
+"""Two patches of OpenCV's DIS: where a side is shorter it raises, gives NaN or ends the process [px]."""
 
 
 def flow_stride(step_s: float, fps: float) -> int:

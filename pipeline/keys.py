@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-# USTAR holds 100 bytes of name; the longest member suffix is ".depth.00000.png16" and a segment adds "-s000"
+# USTAR holds 100 bytes of name; the longest member suffix is ".depth.00000.png16" and a segment adds "-s00"
 _LONGEST = 72
 
 

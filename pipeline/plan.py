@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from ..schemas.recording import PlannedRecording, Recording, plan_table, planned_recordings
 from .keys import unique_keys
+from .parquet_files import parquet_bytes, read_parquet
 from .store import Store
 
 PLAN_FILE = "shards/plan.parquet"
@@ -25,17 +24,15 @@ def plan_shards(recordings: list[Recording], recordings_per_shard: int) -> list[
 
 def write_plan(store: Store, rows: list[PlannedRecording]) -> None:
     """Freeze the plan in the store."""
-    buffer = io.BytesIO()
-    pq.write_table(plan_table(rows), buffer, compression="zstd", row_group_size=100_000)
-    store.write_bytes(PLAN_FILE, buffer.getvalue())
+    store.write_bytes(PLAN_FILE, parquet_bytes(plan_table(rows)))
 
 
 def read_plan(store: Store) -> list[PlannedRecording]:
     """All rows of the frozen plan."""
-    return planned_recordings(pq.read_table(io.BytesIO(store.read_bytes(PLAN_FILE))))
+    return planned_recordings(read_parquet(store, PLAN_FILE))
 
 
 def read_planned_shard(store: Store, shard: int) -> list[PlannedRecording]:
     """The rows of one shard, without building the others."""
-    table = pq.read_table(io.BytesIO(store.read_bytes(PLAN_FILE)), filters=[("shard", "=", shard)])
-    return planned_recordings(table)
+    table = read_parquet(store, PLAN_FILE)
+    return planned_recordings(table.filter(pc.equal(table["shard"], shard)))

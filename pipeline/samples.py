@@ -40,7 +40,7 @@ class _Stream:
 
 
 def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: ShardSection) -> Iterator[Sample]:
-    """Decode a recording; one sample, or segments of at most `max_frames` with keys KEY-s000, KEY-s001, …
+    """Decode a recording; one sample, or segments of at most `max_frames` with keys KEY-s00, KEY-s01, …
 
     Raises BadSampleError where a stream cannot be used.
     """
@@ -78,7 +78,7 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
     segments = range(0, num_frames, config.max_frames)
     for number, start in enumerate(segments):
         stop = min(start + config.max_frames, num_frames)
-        key = planned.key if len(segments) == 1 else f"{planned.key}-s{number:03d}"
+        key = planned.key if len(segments) == 1 else f"{planned.key}-s{number:02d}"
         meta = common | {"key": key, "frames": [start, stop], "timestamps_us": times_us[start:stop]}
         members = _frame_members(streams, config.depth_codec, start, stop)
         if joints is not None:

@@ -1,91 +1,28 @@
-"""Bodies stay rigid and on the floor, reversed actions are exact reversals, and everything follows from the spec."""
+"""The figure is mirror-symmetric, and wears what it should."""
 
 import numpy as np
-import pytest
-from motionpipe.pipeline.capsule_figure import (
-    ACTIONS,
-    LEGS,
-    REVERSED_PAIRS,
-    Performance,
-    PerformanceSpec,
-    Variation,
-    body_shape,
-    draw_variation,
-    perform,
-    performance,
-    posed,
-    two_bones,
-)
+from motionpipe.pipeline.body_shape import HAIR, MATERIALS, body_shape
+from motionpipe.pipeline.capsule_figure import ARMS, HEAD, LEGS, PARTS, build_figure
+
+FIGURE = build_figure(body_shape(0, 1))
 
 
-def spec(action: int, performer: int = 1, replication: int = 1) -> PerformanceSpec:
-    return PerformanceSpec(seed=0, performer=performer, action=action, replication=replication, num_frames=16, fps=8.0)
+def test_every_part_has_a_capsule_and_every_material_is_worn() -> None:
+    assert set(FIGURE.part.tolist()) == set(range(len(PARTS)))
+    assert set(FIGURE.material.tolist()) == set(range(len(MATERIALS)))
+    assert set(FIGURE.part[FIGURE.material == HAIR].tolist()) == {HEAD}
 
 
-def lowest_point(acted: Performance) -> float:
-    capsules = [posed(acted, t) for t in range(len(acted.joints))]
-    return min(float((np.minimum(c.start[:, 1], c.end[:, 1]) - c.radius).min()) for c in capsules)
+def test_left_and_right_limbs_are_alike() -> None:
+    for left, right in (ARMS, LEGS):
+        for part in range(3):
+            one, other = FIGURE.part == left + part, FIGURE.part == right + part
+            np.testing.assert_array_equal(FIGURE.end[one], FIGURE.end[other])
+            np.testing.assert_array_equal(FIGURE.radius[one], FIGURE.radius[other])
 
 
-def test_two_bones_reach_the_target_and_bend_towards_the_pole() -> None:
-    root, target = np.zeros((1, 3)), np.array([[0.1, -0.5, 0.0]])
-    bones, points = two_bones(root, target, 0.4, 0.3, np.array([1.0, 0.0, 0.0]))
-    np.testing.assert_allclose(points[:, 2], target, atol=1e-12)
-    np.testing.assert_allclose(np.linalg.norm(np.diff(points, axis=1), axis=-1), [[0.4, 0.3]])
-    assert points[0, 1, 2] < -0.05  # a knee: forward is -z
-    np.testing.assert_allclose(bones[0].transpose(0, 2, 1) @ bones[0], np.stack([np.eye(3)] * 2), atol=1e-12)
-
-
-def test_a_target_out_of_reach_is_pointed_at() -> None:
-    _, points = two_bones(np.zeros((1, 3)), np.array([[0.0, -9.0, 0.0]]), 0.4, 0.3, np.array([1.0, 0.0, 0.0]))
-    np.testing.assert_allclose(points[0, 2], [0.0, -0.999 * 0.7, 0.0])
-
-
-@pytest.mark.parametrize("action", ACTIONS)
-def test_parts_are_rigid_and_nothing_is_below_the_floor(action: int) -> None:
-    acted = performance(spec(action))
-    gram = acted.rotation.swapaxes(-1, -2) @ acted.rotation
-    np.testing.assert_allclose(gram, np.broadcast_to(np.eye(3), gram.shape), atol=1e-9)
-    np.testing.assert_allclose(np.linalg.det(acted.rotation), 1.0, atol=1e-9)
-    assert lowest_point(acted) > -1e-3
-    assert acted.joints.shape == (16, 25, 3)
-
-
-@pytest.mark.parametrize("action", ACTIONS)
-def test_every_action_moves_visibly(action: int) -> None:
-    joints = performance(spec(action)).joints
-    assert np.ptp(joints, axis=0).max() > 0.2
-
-
-@pytest.mark.parametrize("pair", REVERSED_PAIRS)
-def test_pairs_are_exact_reversals(pair: tuple[int, int]) -> None:
-    shape = body_shape(0, 3)
-    variation = Variation(hold_start=0.1, hold_end=0.03, skew=0.3, heading=0.4, sway=(1.0, 2.0, 3.0))
-    forward, back = (perform(shape, ACTIONS[a], variation, 12, 10.0) for a in pair)
-    np.testing.assert_array_equal(forward.joints, back.joints[::-1])
-    np.testing.assert_array_equal(forward.rotation, back.rotation[::-1])
-
-
-def test_variations_of_a_pair_have_one_distribution() -> None:
-    drawn = {a: [draw_variation(spec(a, replication=2 * r + 1)) for r in range(400)] for a in (8, 9)}
-    for name in ("amplitude", "hold_start", "hold_end", "skew", "side", "heading", "x"):
-        one, other = ([float(getattr(v, name)) for v in drawn[a]] for a in (8, 9))
-        assert abs(np.mean(one) - np.mean(other)) < 0.3 * np.std(one)
-    # Turning time around swaps the holds and flips the skew: neither may tell the direction.
-    both = drawn[8] + drawn[9]
-    holds = np.array([v.hold_start - v.hold_end for v in both])
-    assert abs(holds.mean()) < 0.15 * holds.std()
-    assert abs(np.mean([v.skew for v in both])) < 0.03
-
-
-def test_planted_feet_do_not_slide() -> None:
-    acted = perform(body_shape(0, 1), ACTIONS[8], Variation(), 20, 10.0)
-    ankles = acted.origin[:, [leg + 2 for leg in LEGS]]
-    assert np.ptp(ankles, axis=0).max() < 1e-3
-
-
-def test_subjects_differ_and_repeat() -> None:
-    heights = {round(body_shape(0, performer).height, 4) for performer in range(1, 9)}
-    assert len(heights) == 8
-    np.testing.assert_array_equal(performance(spec(24)).joints, performance(spec(24)).joints)
-    assert not np.array_equal(performance(spec(24)).joints, performance(spec(24, replication=2)).joints)
+def test_joints_are_those_of_kinect_v2() -> None:
+    assert FIGURE.joint.shape == (25, 3)
+    assert FIGURE.joint_part[3] == HEAD
+    assert [FIGURE.joint_part[j] for j in (4, 8)] == list(ARMS)  # shoulders
+    assert [FIGURE.joint_part[j] for j in (12, 16)] == list(LEGS)  # hips

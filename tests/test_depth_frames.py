@@ -1,0 +1,72 @@
+import cv2
+import numpy as np
+import pytest
+from motionpipe.pipeline.depth_frames import depth_png_files, iterate_depth_pngs, reduce_depth
+from motionpipe.schemas.errors import BadSampleError
+
+DEPTH = np.random.default_rng(0).integers(0, 9000, (12, 30, 40), dtype=np.uint16)
+
+
+def reason_of(folder):
+    with pytest.raises(BadSampleError) as error:
+        list(iterate_depth_pngs(folder, 100))
+    return error.value.reason
+
+
+@pytest.mark.parametrize("prefix", ["MDepth", "Depth"])
+def test_frames_come_in_the_order_of_their_numbers(tmp_path, write_depth, prefix):
+    folder = write_depth(tmp_path / "d", DEPTH, prefix)
+    np.testing.assert_array_equal(list(iterate_depth_pngs(folder, 100)), DEPTH)
+    assert [file.name for file in depth_png_files(folder)][9:11] == [f"{prefix}-{i:08d}.png" for i in (10, 11)]
+
+
+def test_other_files_are_left_alone(tmp_path, write_depth):
+    folder = write_depth(tmp_path / "d", DEPTH[:2])
+    (folder / "thumbs.png").write_bytes(b"")
+    (folder / "MDepth-00000003.txt").write_bytes(b"")
+    assert len(list(iterate_depth_pngs(folder, 100))) == 2
+
+
+@pytest.mark.parametrize("short_side", [7, 11, 15, 29])
+def test_depths_are_picked_and_never_mixed(short_side):
+    reduced = reduce_depth(DEPTH[0], short_side)
+    assert reduced.shape == (short_side, round(40 * short_side / 30))
+    assert np.isin(reduced, DEPTH[0]).all()
+
+
+def test_the_pixel_in_the_middle_is_picked():
+    depth = np.arange(33 * 45, dtype=np.uint16).reshape(33, 45)
+    np.testing.assert_array_equal(reduce_depth(depth, 11), depth[1::3, 1::3])
+
+
+@pytest.mark.parametrize("short_side", [30, 400])
+def test_depth_is_never_enlarged(short_side):
+    np.testing.assert_array_equal(reduce_depth(DEPTH[0], short_side), DEPTH[0])
+
+
+def test_no_frames(tmp_path):
+    assert reason_of(tmp_path) == "no-depth-frames"
+    assert reason_of(tmp_path / "absent") == "no-depth-frames"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a png", cv2.imencode(".png", np.zeros((30, 40), np.uint8))[1].tobytes()],
+    ids=["no bytes", "text", "8 bits"],
+)
+def test_a_file_that_is_not_depth(tmp_path, write_depth, content):
+    folder = write_depth(tmp_path / "d", DEPTH[:3])
+    (folder / "MDepth-00000002.png").write_bytes(content)
+    assert reason_of(folder) == "unreadable-depth"
+
+
+def test_a_truncated_file(tmp_path, write_depth):
+    file = depth_png_files(write_depth(tmp_path / "d", DEPTH[:3]))[1]
+    file.write_bytes(file.read_bytes()[:-200])
+    assert reason_of(tmp_path / "d") == "unreadable-depth"
+
+
+def test_a_frame_of_another_size(tmp_path, write_depth):
+    folder = write_depth(tmp_path / "d", DEPTH[:3])
+    assert cv2.imwrite(str(folder / "MDepth-00000004.png"), DEPTH[0][:20])
+    assert reason_of(folder) == "depth-size-changes"

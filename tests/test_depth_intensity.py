@@ -1,0 +1,41 @@
+import numpy as np
+
+from motionpipe.pipeline.depth_intensity import depth_as_grey, shading
+from motionpipe.schemas.camera import Camera
+
+CAMERA = Camera(100.0, 100.0, 31.5, 23.5, 64, 48)
+
+
+def sphere(z: float) -> np.ndarray:
+    """Depth of a sphere of 0.3 m whose centre is `z` metres away; 0 beside it."""
+    rows, cols = np.mgrid[:48, :64]
+    ray = np.stack([(cols - CAMERA.cx) / CAMERA.fx, (rows - CAMERA.cy) / CAMERA.fy, np.ones((48, 64))], -1)
+    a, b, c = (ray**2).sum(-1), -2 * z * ray[..., 2], z**2 - 0.09
+    inside = b**2 - 4 * a * c
+    return np.where(inside > 0, (-b - np.sqrt(np.maximum(inside, 0))) / (2 * a), 0).astype(np.float32)
+
+
+def test_shading_of_a_fronto_parallel_plane_is_one_value_and_invalid_is_black():
+    depth = np.full((1, 48, 64), 2.0, dtype=np.float32)
+    depth[0, :, 32:] = 0
+    grey = shading(depth, CAMERA)[0]
+    assert grey[:, 32:].max() == 0
+    inner = grey[2:-2, 2:30]
+    np.testing.assert_allclose(inner, 255 * (0.5 + 0.5 * 0.7 / np.sqrt(0.99)), rtol=1e-3)
+
+
+def test_shading_does_not_change_when_the_surface_comes_nearer_but_depth_as_grey_does():
+    near, far = sphere(1.5), sphere(1.6)
+    both = np.stack([near, far])
+    centre = np.s_[:, 18:30, 26:38]
+    shaded, grey = shading(both, CAMERA)[centre], depth_as_grey(both)[centre]
+    assert np.abs(shaded[0] - shaded[1]).mean() < 5
+    assert np.abs(grey[0] - grey[1]).mean() > 50
+
+
+def test_depth_as_grey_spans_the_range_of_the_recording():
+    depth = np.linspace(1, 3, 2 * 48 * 64, dtype=np.float32).reshape(2, 48, 64)
+    grey = depth_as_grey(depth)
+    assert grey.min() == 0
+    assert grey.max() == 255
+    assert not depth_as_grey(np.zeros((1, 4, 4), dtype=np.float32)).any()

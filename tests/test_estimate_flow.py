@@ -1,0 +1,106 @@
+import cv2
+import numpy as np
+import pytest
+from motionpipe.pipeline.estimate_flow import estimate_flow, flow_stride
+from motionpipe.schemas.camera import Camera
+from motionpipe.schemas.clip import Clip
+from motionpipe.schemas.errors import BadSampleError
+from motionpipe.schemas.recipe import FlowSection
+
+CAMERA = Camera(fx=60.0, fy=60.0, cx=39.5, cy=29.5, width=80, height=60)
+PD, DIS = FlowSection(method="pd", step_s=0.1, iterations=40), FlowSection(method="dis", step_s=0.1)
+
+
+def times(frames):
+    return np.arange(frames, dtype=np.int64) * 100_000
+
+
+def receding_plane(frames, start=2000, step=40):
+    """Depth (T, 60, 80) of a wall that moves `step` mm away a frame."""
+    plane = start + step * np.arange(frames)[:, None, None]
+    return np.broadcast_to(plane, (frames, 60, 80)).astype(np.uint16)
+
+
+def depth_clip(depth):
+    return Clip("plane", times(len(depth)), depth=depth, depth_camera=CAMERA)
+
+
+@pytest.mark.parametrize(
+    ("step_s", "fps", "stride"),
+    [(0.1, 30.0, 3), (0.1, 15.0, 2), (0.1, 29.97, 3), (0.01, 30.0, 1), (0.1, 1.0, 1), (1.0, 24.0, 24)],
+)
+def test_stride(step_s, fps, stride):
+    assert flow_stride(step_s, fps) == stride
+
+
+def test_a_receding_plane_moves_away_in_metres():
+    cells = estimate_flow(depth_clip(receding_plane(3)), 10.0, PD)
+    assert (cells.key, cells.stride, cells.cell) == ("plane", 1, 4)
+    assert cells.flow.shape == (2, 3, 15, 20)
+    assert cells.valid[:, 2:-2, 2:-2].min() == 16
+    inside = cells.flow[:, :, 2:-2, 2:-2].astype(np.float32)
+    np.testing.assert_allclose(np.median(inside[:, 2]), 0.040, atol=0.001)
+    assert np.abs(np.median(inside[:, :2])) < 0.001
+
+
+def test_the_stride_follows_from_the_rate():
+    cells = estimate_flow(depth_clip(receding_plane(5, step=15)), 20.0, PD)
+    assert (cells.stride, len(cells.flow)) == (2, 3)
+    np.testing.assert_allclose(np.median(cells.flow[:, 2, 2:-2, 2:-2]), 0.030, atol=0.002)
+
+
+def test_the_batch_is_a_matter_of_speed_alone():
+    depth = receding_plane(4) + np.random.default_rng(0).integers(0, 9, (4, 60, 80)).astype(np.uint16)
+    config = FlowSection(method="pd", iterations=10)
+    flows = [estimate_flow(depth_clip(depth), 10.0, config, batch).flow for batch in (1, 2, 4)]
+    np.testing.assert_array_equal(flows[0], flows[1])
+    np.testing.assert_array_equal(flows[0], flows[2])
+
+
+def test_holes_in_the_depth_are_not_counted():
+    depth = receding_plane(2).copy()
+    depth[:, 20:40, 20:40] = 0
+    cells = estimate_flow(depth_clip(depth), 10.0, PD)
+    assert not cells.valid[0, 5:10, 5:10].any()
+    assert not cells.flow[0, :, 5:10, 5:10].any()
+    assert cells.valid[0, 7, 2] == 16
+
+
+def test_a_moving_texture_is_measured_in_pixels():
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    texture = cv2.resize(noise, (200, 200), interpolation=cv2.INTER_CUBIC)
+    rgb = np.stack([texture[50:110, 60 - 2 * i : 140 - 2 * i] for i in range(4)])
+    cells = estimate_flow(Clip("t", times(4), rgb=rgb), 10.0, DIS)
+    assert cells.flow.shape == (3, 2, 15, 20)
+    assert (cells.valid == 16).all()
+    np.testing.assert_allclose(np.median(cells.flow, axis=(2, 3)), np.tile([2, 0], (3, 1)), atol=0.1)
+
+
+@pytest.mark.parametrize(("frames", "fps"), [(1, 10.0), (3, 30.0)])
+def test_too_few_frames_for_a_pair(frames, fps):
+    for clip, config in (
+        (depth_clip(receding_plane(frames)), PD),
+        (Clip("t", times(frames), rgb=np.zeros((frames, 60, 80, 3), np.uint8)), DIS),
+    ):
+        with pytest.raises(BadSampleError) as error:
+            estimate_flow(clip, fps, config)
+        assert error.value.reason == "too-short"
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (15, 300), (300, 15)])
+def test_frames_too_small_for_the_method(height, width):
+    clip = Clip("t", times(3), rgb=np.random.default_rng(0).integers(0, 256, (3, height, width, 3), dtype=np.uint8))
+    with pytest.raises(BadSampleError) as error:
+        estimate_flow(clip, 10.0, DIS)
+    assert error.value.reason == "too-small"
+
+
+def test_the_smallest_frames_work():
+    clip = Clip("t", times(3), rgb=np.random.default_rng(0).integers(0, 256, (3, 16, 300, 3), dtype=np.uint8))
+    assert np.isfinite(estimate_flow(clip, 10.0, DIS).flow).all()
+
+
+@pytest.mark.parametrize("intensity", ["shading", "depth", "none"])
+def test_every_intensity_finds_the_plane(intensity):
+    cells = estimate_flow(depth_clip(receding_plane(2)), 10.0, FlowSection(method="pd", iterations=40, intensity=intensity))
+    np.testing.assert_allclose(np.median(cells.flow[0, 2]), 0.040, atol=0.002)

@@ -1,0 +1,101 @@
+import pytest
+from motionpipe.pipeline.ntu import DEPTH_CAMERA, PROTOCOLS, XSUB_TRAIN, index_ntu
+from motionpipe.schemas.errors import MotionpipeError
+
+
+def make(root, *names):
+    """Empty files, and folders where a name ends with a slash."""
+    for name in names:
+        path = root / name
+        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+        if not name.endswith("/"):
+            path.touch()
+    return root
+
+
+def test_a_recording_gathers_its_streams(tmp_path):
+    name = "S001C002P003R002A059"
+    (recording,) = index_ntu(
+        make(
+            tmp_path,
+            f"nturgb+d_rgb/{name}_rgb.avi",
+            f"nturgb+d_depth_masked/{name}/",
+            f"nturgb+d_depth/{name}/",
+            f"nturgb+d_skeletons/{name}.skeleton",
+        )
+    )
+    assert recording.files == {
+        "rgb": f"nturgb+d_rgb/{name}_rgb.avi",
+        "depth": f"nturgb+d_depth_masked/{name}",
+        "skeleton": f"nturgb+d_skeletons/{name}.skeleton",
+    }
+    assert (recording.recording_id, recording.path) == (name, name)
+    assert (recording.setup, recording.camera, recording.subject, recording.fps) == (1, 2, 3, 30.0)
+    assert (recording.label, recording.label_name) == (58, "walk towards each other")
+    assert recording.splits == {"xsub": "test", "xview": "train"}
+
+
+def test_a_partial_copy_is_indexed_in_order_of_names(tmp_path):
+    make(
+        tmp_path,
+        "nturgb+d_skeletons/S002C001P001R001A001.skeleton",
+        "nturgb+d_depth/S001C003P001R001A002/",
+        "nturgb+d_rgb/S001C001P001R001A003_rgb.avi",
+    )
+    recordings = index_ntu(tmp_path)
+    assert [(r.recording_id, list(r.files)) for r in recordings] == [
+        ("S001C001P001R001A003", ["rgb"]),
+        ("S001C003P001R001A002", ["depth"]),
+        ("S002C001P001R001A001", ["skeleton"]),
+    ]
+    assert recordings[1].files["depth"] == "nturgb+d_depth/S001C003P001R001A002"
+
+
+def test_other_files_are_left_alone(tmp_path):
+    name = "S001C001P001R001A001"
+    make(
+        tmp_path,
+        f"nturgb+d_rgb/{name}_ir.avi",  # sorts before the colour video
+        f"nturgb+d_rgb/{name}_rgb.avi",
+        f"nturgb+d_rgb/{name}_rgb.avi.part",
+        f"nturgb+d_rgb/._{name}_rgb.avi",
+        f"nturgb+d_depth_masked/{name}.zip",
+        f"nturgb+d_skeletons/{name}.skeleton.bak",
+        "nturgb+d_rgb/readme.txt",
+    )
+    (recording,) = index_ntu(tmp_path)
+    assert recording.files == {"rgb": f"nturgb+d_rgb/{name}_rgb.avi"}
+
+
+def splits_of(tmp_path, subject=1, camera=1, setup=1):
+    name = f"S{setup:03d}C{camera:03d}P{subject:03d}R001A001"
+    (recording,) = index_ntu(make(tmp_path / name, f"nturgb+d_rgb/{name}_rgb.avi"))
+    return recording.splits
+
+
+def test_subjects_of_the_cross_subject_protocol(tmp_path):
+    train = [s for s in range(1, 41) if splits_of(tmp_path, subject=s)["xsub"] == "train"]
+    assert train == [1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38]
+    assert len(XSUB_TRAIN) == 20
+
+
+def test_cameras_of_the_cross_view_protocol(tmp_path):
+    assert [splits_of(tmp_path, camera=c)["xview"] for c in (1, 2, 3)] == ["test", "train", "train"]
+    assert PROTOCOLS == ("xsub", "xview")
+
+
+def test_setups_of_the_larger_set_are_in_no_part_of_the_smaller_ones_protocols(tmp_path):
+    assert splits_of(tmp_path, setup=17) == {"xsub": "train", "xview": "test"}
+    assert splits_of(tmp_path, setup=18, subject=41) == {}
+
+
+def test_nothing_to_find_is_one_clear_error(tmp_path):
+    make(tmp_path, "nturgb+d_rgb/readme.txt", "other/S001C001P001R001A001_rgb.avi")
+    with pytest.raises(MotionpipeError, match=r"SxxxCxxxPxxxRxxxAxxx in nturgb\+d_rgb"):
+        index_ntu(tmp_path)
+
+
+def test_the_depth_camera_has_a_plausible_field_of_view():
+    assert (DEPTH_CAMERA.width, DEPTH_CAMERA.height) == (512, 424)
+    assert abs(DEPTH_CAMERA.cx - 255.5) < 5
+    assert abs(DEPTH_CAMERA.cy - 211.5) < 5

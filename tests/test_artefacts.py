@@ -37,15 +37,15 @@ def test_a_finished_artefact_is_read_back_in_order(store):
 
 
 def test_an_artefact_that_is_absent_or_unfinished_is_one_clear_error(store):
-    with pytest.raises(MotionpipeError, match="flow/pd does not exist in .*; run: motionpipe flow"):
+    with pytest.raises(MotionpipeError, match=r"flow/pd does not exist in .*; run: motionpipe flow"):
         read_manifest(store, "flow/pd", "motionpipe flow")
     store.write_bytes("flow/pd/000000.tar", b"")
-    with pytest.raises(MotionpipeError, match="flow/pd is not finished in .*; run: motionpipe flow"):
+    with pytest.raises(MotionpipeError, match=r"flow/pd is not finished in .*; run: motionpipe flow"):
         read_manifest(store, "flow/pd", "motionpipe flow")
 
 
 def test_the_only_finished_artefact_is_the_default(store):
-    with pytest.raises(MotionpipeError, match="flow/ holds nothing finished .*; run: motionpipe flow"):
+    with pytest.raises(MotionpipeError, match=r"flow/ holds nothing finished .*; run: motionpipe flow"):
         only_artefact(store, "flow", "--flow", "motionpipe flow")
     store.write_bytes("flow/half/000000.tar", b"")
     finish(store, "flow/pd")

@@ -1,5 +1,6 @@
 """Bad input: one clear line, the right exit code, and nothing lost."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -150,13 +151,18 @@ def test_readme_lists_every_command_with_its_own_summary():
     assert table == commands
 
 
-def test_readme_names_every_source_file():
-    text = README.read_text()
+def test_readme_names_every_source_file_with_its_own_summary():
+    tree = README.read_text().split("## The tree")[1].split("```")[1]
+    listed, room = {}, ""
+    for line in tree.strip().splitlines():
+        name, _, summary = line.strip().partition(" ")
+        room = name if not line.startswith(" ") else room
+        listed[room + (name if line.startswith(" ") else "")] = summary.strip()
     root = README.parent
-    files = [
-        file.relative_to(root).as_posix()
-        for room in ("schemas", "models", "pipeline", "jobs")
-        for file in sorted((root / room).glob("*.py"))
-        if file.name != "__init__.py"
-    ]
-    assert [name for name in files if f"{name.split('/')[1]} " not in text] == []
+    for folder in ("schemas", "models", "pipeline", "jobs"):
+        files = {file.name: file for file in (root / folder).glob("*.py") if file.name != "__init__.py"}
+        for name, file in files.items():
+            summary = ast.get_docstring(ast.parse(file.read_text())).splitlines()[0]
+            assert listed.get(f"{folder}/{name}") == summary, f"README's tree: {folder}/{name} is: {summary}"
+        named = {key.split("/")[1] for key in listed if key.startswith(f"{folder}/") and key.endswith(".py")}
+        assert named == set(files)

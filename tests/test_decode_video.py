@@ -18,6 +18,14 @@ def reason_of(path):
     return error.value.reason
 
 
+def verdict_of(path):
+    """Number of frames that are read, or the reason why they are not."""
+    try:
+        return sum(1 for _ in iterate_video(path, 64))
+    except BadSampleError as error:
+        return error.reason
+
+
 def coloured_square(moving_square, frames=6):
     """A red square on green that moves 3 px a frame."""
     inside = moving_square(frames, 48, 64, side=10, x=4, y=20, step=3) > 0
@@ -163,12 +171,9 @@ def test_a_truncated_file_is_not_shortened_in_silence(tmp_path, name, codec, pix
     assert len(list(iterate_video(path, 64))) == frames
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * part)])
-    try:
-        read = len(list(iterate_video(path, 64)))
-    except BadSampleError as error:
-        assert error.reason in {"unreadable-video", "truncated-video", "no-frames"}
-    else:
-        assert read >= frames - 2  # the index at the end of an AVI may be all that is gone
+    # the index at the end of an AVI may be all that is gone
+    whole = {frames, frames - 1, frames - 2}
+    assert verdict_of(path) in whole | {"unreadable-video", "truncated-video", "no-frames"}
 
 
 def test_a_gap_in_the_middle_is_no_truncation(tmp_path, write_video, moving_square):

@@ -102,5 +102,7 @@ def test_the_smallest_frames_work():
 
 @pytest.mark.parametrize("intensity", ["shading", "depth", "none"])
 def test_every_intensity_finds_the_plane(intensity):
-    cells = estimate_flow(depth_clip(receding_plane(2)), 10.0, FlowSection(method="pd", iterations=40, intensity=intensity))
+    cells = estimate_flow(
+        depth_clip(receding_plane(2)), 10.0, FlowSection(method="pd", iterations=40, intensity=intensity)
+    )
     np.testing.assert_allclose(np.median(cells.flow[0, 2]), 0.040, atol=0.002)

@@ -57,7 +57,9 @@ def test_the_longest_key_still_fits_into_a_tar():
 
 
 def test_keys_are_safe_and_unique_without_case():
-    paths = [f"{folder}/{name}.{end}" for folder in ("A b", "a_b") for name in ("Ü", "x.y", "") for end in ("avi", "AVI")]
+    paths = [
+        f"{folder}/{name}.{end}" for folder in ("A b", "a_b") for name in ("Ü", "x.y", "") for end in ("avi", "AVI")
+    ]
     keys = unique_keys(paths)
     assert len({key.lower() for key in keys}) == len(paths)
     assert all(re.fullmatch(r"[A-Za-z0-9_-]+", key) for key in keys)

@@ -8,6 +8,13 @@ def test_sixty_different_names():
 
 
 def test_names_stand_at_their_numbers():
-    known = {1: "drink water", 8: "sit down", 9: "stand up", 24: "kick something", 43: "fall down", 50: "punch other person"}
+    known = {
+        1: "drink water",
+        8: "sit down",
+        9: "stand up",
+        24: "kick something",
+        43: "fall down",
+        50: "punch other person",
+    }
     assert {number: ACTION_NAMES[number] for number in known} == known
     assert ACTION_NAMES[58] == "shake hands"

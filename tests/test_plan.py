@@ -1,7 +1,7 @@
 from motionpipe.pipeline.plan import plan_shards, read_plan, read_planned_shard, write_plan
 from motionpipe.schemas.recording import Recording
 
-PATHS = ["b/2.avi", "a/1.avi", "b/1.avi", "A/1.avi", "c.avi"]
+PATHS = ["b/2.avi", "a/1.avi", "b/1.avi", "A/1.avi", "c.avi", "b0.avi"]  # b0 comes before b_1, b/1 before b0
 
 
 def recordings(paths=PATHS):
@@ -11,7 +11,7 @@ def recordings(paths=PATHS):
 def test_recordings_are_dealt_to_shards_in_the_order_of_their_keys():
     rows = plan_shards(recordings(), 2)
     assert [row.key for row in rows] == sorted(row.key for row in rows)
-    assert [row.shard for row in rows] == [0, 0, 1, 1, 2]
+    assert [row.shard for row in rows] == [0, 0, 1, 1, 2, 2]
     assert {row.path for row in rows} == set(PATHS)
     assert all(row.key.startswith(row.path.split(".")[0].replace("/", "_")) for row in rows)
 

@@ -38,7 +38,7 @@ def test_a_truncated_tar_is_no_array_of_zeros(store, entry):
     offset, size = entry.members["flow.npy"]
     tar = store.read_bytes("flow/fake/000000.tar")
     store.write_bytes("flow/fake/000000.tar", tar[: offset + size - 10])
-    with pytest.raises(ValueError, match="buffer size|reshape"):
+    with pytest.raises(ValueError, match=r"buffer size|reshape"):
         read_rows(store, "flow/fake", 0, entry, "flow.npy", slice(0, 7))
 
 

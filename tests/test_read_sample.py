@@ -27,9 +27,7 @@ def test_frames_come_back_in_the_asked_order(store, entry):
 def test_members_are_read_in_one_range_that_spans_no_more_than_them(store, entry, monkeypatch):
     ranges = []
     read_range = Store.read_range
-    monkeypatch.setattr(
-        Store, "read_range", lambda self, *where: ranges.append(where) or read_range(self, *where)
-    )
+    monkeypatch.setattr(Store, "read_range", lambda self, *where: ranges.append(where) or read_range(self, *where))
     names = ["depth.0001.d16", "depth.0002.d16"]
     members = read_members(store, "shards", 0, entry, names)
     (first, _), (last, size) = (entry.members[name] for name in names)

@@ -83,13 +83,11 @@ def test_index_of_the_ntu_fixture(ntu_recordings):
 
 def test_names_of_the_ntu_actions():
     lines = [line.strip() for line in (NTU / "label_map_ntu60.txt").read_text().splitlines() if line.strip()]
-    words = [set(line.lower().replace("/", " ").split()) for line in lines]
     assert len(lines) == 60
-    # the official names are longer; each of ours shares a word with the one at its place
-    for number, name in ACTION_NAMES.items():
-        assert set(name.replace("'s", "").split()) & {word.strip("().,'s") for word in words[number - 1]} or (
-            set(name.split()) & words[number - 1]
-        ), (number, name, lines[number - 1])
+    # the official names are worded otherwise ("wave hand": "hand waving"), but with the same stems
+    for line, name in zip(lines, ACTION_NAMES.values(), strict=True):
+        stems = [word[:3] for word in name.split() if len(word) > 2 and word not in ("other", "person")]
+        assert any(stem in line for stem in stems), (line, name)
 
 
 def test_a_complete_ntu_recording_is_stored_frame_by_frame(stored):
@@ -127,9 +125,7 @@ def test_stored_colours_are_those_of_the_video(stored):
         assert cv2.PSNR(jpeg, reference) >= 30
 
 
-@pytest.mark.parametrize(
-    ("name", "bodies"), [(SAMPLE, 1), ("S001C001P001R001A050", 2), ("S001C003P008R002A058", 2)]
-)
+@pytest.mark.parametrize(("name", "bodies"), [(SAMPLE, 1), ("S001C001P001R001A050", 2), ("S001C003P008R002A058", 2)])
 def test_real_skeletons(name, bodies):
     joints = read_ntu_skeleton(NTU / "nturgb+d_skeletons" / f"{name}.skeleton")
     assert joints.shape[1:] == (bodies, 25, 8)
@@ -162,12 +158,11 @@ def test_every_nasty_file_is_in_the_table():
 @pytest.mark.parametrize(("name", "verdict"), NASTY.items())
 def test_a_nasty_file_gives_frames_or_a_reason(name, verdict):
     path = DATA / "fixtures" / "nasty" / name
-    try:
-        frames = list(iterate_video(path, 128))
-    except BadSampleError as error:
-        assert error.reason == verdict, error
-        assert name in error.detail
+    if isinstance(verdict, str):
+        with pytest.raises(BadSampleError, match=f"^{verdict}: .*{name}"):
+            list(iterate_video(path, 128))
     else:
+        frames = list(iterate_video(path, 128))
         assert len(frames) == verdict
         assert len({frame.rgb.shape for frame in frames}) == 1
         assert min(frames[0].rgb.shape[:2]) <= 128

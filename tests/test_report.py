@@ -2,7 +2,9 @@ import pydantic
 import pytest
 from motionpipe.schemas.report import REJECT_SCHEMA, Identity, Manifest, Reject, SampleEntry, ShardReport
 
-IDENTITY = Identity(stage="flow", section={"cell": 4, "method": "dis"}, data={"dataset": "fake"}, parents={"shards": "1"})
+IDENTITY = Identity(
+    stage="flow", section={"cell": 4, "method": "dis"}, data={"dataset": "fake"}, parents={"shards": "1"}
+)
 ENTRY = SampleEntry(key="a", recording_id="id", source_hash="0", num_frames=9, fps=30.0, members={"json": (512, 20)})
 REJECT = Reject(stage="shards", key="b", recording_id="b", path="b.avi", reason="empty-file", detail="0 bytes")
 

@@ -19,6 +19,11 @@ def sample(key, frames=3):
     return Sample(key, {"json": key.encode()}, frames, 10.0, f"hash-{key}", counts={"frames": frames})
 
 
+def names_in(store, name):
+    with tarfile.open(fileobj=io.BytesIO(store.read_bytes(name))) as tar:
+        return tar.getnames()
+
+
 def build_all(one):
     return [sample(one.key)]
 
@@ -60,8 +65,7 @@ def test_an_item_that_fails_after_its_first_sample_leaves_none_of_them(store):
     report = write_tar_shard(store, "flow/pd", 0, ITEMS, build)
     assert [entry.key for entry in report.samples] == ["b-s00", "b-s01", "c-s00", "c-s01"]
     assert (report.read, report.written, report.totals, report.rejects[0].stage) == (3, 2, {"frames": 12}, "flow")
-    names = tarfile.open(fileobj=io.BytesIO(store.read_bytes("flow/pd/000000.tar"))).getnames()
-    assert names == [f"{entry.key}.json" for entry in report.samples]
+    assert names_in(store, "flow/pd/000000.tar") == [f"{entry.key}.json" for entry in report.samples]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, ValueError, KeyError, KeyboardInterrupt, MemoryError])
@@ -88,7 +92,7 @@ def test_a_shard_of_rejects_alone_is_finished_too(store):
 
     report = write_tar_shard(store, "shards", 0, ITEMS, build)
     assert (report.read, report.written, len(report.rejects), report.samples) == (3, 0, 3, ())
-    assert tarfile.open(fileobj=io.BytesIO(store.read_bytes("shards/000000.tar"))).getnames() == []
+    assert names_in(store, "shards/000000.tar") == []
 
 
 def test_the_same_items_give_the_same_bytes_in_any_store(store, memory_store):

@@ -26,13 +26,9 @@ def shading(depth: Float, camera: Camera) -> Float:
     return np.stack([_shade(frame, camera) for frame in depth])
 
 
-def depth_as_grey(depth: Float) -> Float:
-    """Grey values 0..255 of depth (T, H, W): the recording's 1-99 % range of valid depths; 0 where invalid."""
-    known = depth[depth > 0]
-    if not known.size:
-        return np.zeros_like(depth)
-    low, high = np.percentile(known, (1, 99))
-    grey = np.clip((depth - low) / max(float(high - low), 1e-3), 0, 1) * 255
+def depth_as_grey(depth: Float, low_m: float, high_m: float) -> Float:
+    """Grey values of depth (T, H, W) in metres: low_m is 0, high_m is 255; 0 where invalid."""
+    grey = np.clip((depth - low_m) / max(high_m - low_m, 1e-3), 0, 1) * 255
     return np.where(depth > 0, grey, 0).astype(np.float32)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -16,6 +18,8 @@ from .depth_intensity import depth_as_grey, shading
 from .flow_cells import cell_means
 from .optical_flow import dis_flow
 
+Field = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
+"""Dense flow (B, C, H, W) of some pairs, and where it is valid (B, H, W)."""
 STREAM_OF_METHOD = {"pd": "depth", "dis": "rgb"}
 """The stream that a method reads; its frames are what the flow grid lies on."""
 SMALLEST_SIDE = 16
@@ -36,16 +40,11 @@ def estimate_flow(clip: Clip, fps: float, config: FlowSection, batch: int = 4) -
     _require_size(clip, config)
     if len(clip) <= stride:
         raise BadSampleError("too-short", f"{len(clip)} frames hold no pair {stride} frames apart (flow.step_s)")
-    if config.method == "pd":
-        assert clip.depth is not None
-        assert clip.depth_camera is not None
-        flow, valid = _scene_flow(clip.depth, clip.depth_camera, stride, config, batch)
-    else:
-        assert clip.rgb is not None
-        flow = dis_flow(clip.rgb, stride)
-        valid = np.ones((len(flow), *flow.shape[2:]), dtype=np.bool_)
-    means, counts = cell_means(flow, valid, config.cell)
-    return FlowCells(clip.key, means.astype(np.float16), counts, stride, config.cell)
+    fields = _scene_flow(clip, stride, config, batch) if config.method == "pd" else _optical_flow(clip, stride)
+    # a batch at a time: whole fields of a long recording would take gigabytes
+    means, counts = zip(*(cell_means(flow, valid, config.cell) for flow, valid in fields), strict=True)
+    cells = np.concatenate(means).astype(np.float16)
+    return FlowCells(clip.key, cells, np.concatenate(counts), stride, config.cell)
 
 
 def _require_size(clip: Clip, config: FlowSection) -> None:
@@ -57,26 +56,38 @@ def _require_size(clip: Clip, config: FlowSection) -> None:
         raise BadSampleError("too-small", f"frames of {width}x{height} px; flow needs {least} px on each side")
 
 
-def _scene_flow(
-    depth_mm: npt.NDArray[np.uint16], camera: Camera, stride: int, config: FlowSection, batch: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+def _optical_flow(clip: Clip, stride: int) -> Iterator[Field]:
+    assert clip.rgb is not None
+    for first, second in zip(clip.rgb, clip.rgb[stride:], strict=False):
+        flow = dis_flow(first, second)[None]
+        yield flow, np.ones((1, *flow.shape[2:]), dtype=np.bool_)
+
+
+def _scene_flow(clip: Clip, stride: int, config: FlowSection, batch: int) -> Iterator[Field]:
+    assert clip.depth is not None
+    assert clip.depth_camera is not None
+    known = clip.depth[clip.depth > 0]
+    low_m, high_m = np.percentile(known, (1, 99)) / 1000 if known.size else (0.0, 1.0)
+    for start in range(0, len(clip) - stride, batch):
+        stop = min(start + batch, len(clip) - stride)
+        frames = [
+            _with_brightness(clip.depth[i + start : i + stop], clip.depth_camera, (low_m, high_m), config)
+            for i in (0, stride)
+        ]
+        result = scene_flow(RGBDPair(*frames[0], *frames[1]), clip.depth_camera, config)
+        yield result.motion.numpy(), result.valid.numpy()
+
+
+def _with_brightness(
+    depth_mm: npt.NDArray[np.uint16], camera: Camera, range_m: tuple[float, float], config: FlowSection
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Brightness 0..255 and depth in metres of some frames."""
     metres = depth_mm.astype(np.float32) / np.float32(1000)
-    depth, intensity = torch.from_numpy(metres), torch.from_numpy(_intensity(metres, camera, config))
-    flows, valids = [], []
-    for start in range(0, len(depth) - stride, batch):
-        one = slice(start, min(start + batch, len(depth) - stride))
-        two = slice(one.start + stride, one.stop + stride)
-        result = scene_flow(RGBDPair(intensity[one], depth[one], intensity[two], depth[two]), camera, config)
-        flows.append(result.motion.numpy())
-        valids.append(result.valid.numpy())
-    return np.concatenate(flows), np.concatenate(valids)
-
-
-def _intensity(metres: npt.NDArray[np.float32], camera: Camera, config: FlowSection) -> npt.NDArray[np.float32]:
     match config.intensity:
         case "shading":
-            return shading(metres, camera)
+            brightness = shading(metres, camera)
         case "depth":
-            return depth_as_grey(metres)
+            brightness = depth_as_grey(metres, *range_m)
         case "none":
-            return np.zeros_like(metres)
+            brightness = np.zeros_like(metres)
+    return torch.from_numpy(brightness), torch.from_numpy(metres)

@@ -17,7 +17,8 @@ PROTOCOLS = ("split",)
 VIDEO_SUFFIXES = frozenset(
     (".avi", ".mp4", ".mov", ".mkv", ".webm", ".flv", ".mpg", ".mpeg", ".m4v", ".wmv", ".ts", ".3gp", ".ogv", ".gif")
 )
-_NO_PART = frozenset(("", "unused", "none", "0"))
+_NO_PART = frozenset(("", "unused", "none", "0", "val", "validation"))
+"""Splits in which a recording takes no part: stored, but neither trained nor tested on."""
 
 
 def index_folder(source: Path, data: DataSection) -> list[Recording]:
@@ -56,11 +57,10 @@ def _walk(source: Path) -> list[_Row]:
         Path(folder, name).relative_to(source)
         for folder, _, names in os.walk(source)
         for name in names
-        if Path(name).suffix.lower() in VIDEO_SUFFIXES
+        if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
     ]
-    has_parts = {path.parts[0] for path in paths} & {"train", "test"} and all(
-        path.parts[0] in ("train", "test") for path in paths
-    )
+    tops = {path.parts[0] for path in paths}
+    has_parts = tops & {"train", "test"} and tops <= {"train", "test", *_NO_PART}
     rows: list[_Row] = []
     for path in paths:
         folders = path.parts[1:-1] if has_parts else path.parts[:-1]

@@ -60,7 +60,7 @@ class FlowSection(Section):
     cell: int = Field(4, ge=1, le=15, description="side of the cells that flow is averaged over [px]")
     intensity: Literal["shading", "depth", "none"] = Field(
         "shading",
-        description="pd without registered RGB: brightness is the surface's shading, depth over its 1-99 % range, or none",
+        description="pd without registered RGB: brightness is surface shading, depth over its 1-99 % range, or none",
     )
     lambda_i: float = Field(0.04, gt=0, description="pd: weight of the total variation of u, v")
     lambda_d: float = Field(0.35, gt=0, description="pd: weight of the total variation of w")

@@ -96,7 +96,7 @@ def test_steps_after_the_end_are_masked(store, depth_sample, start, steps):
     assert not target[steps:].any()
 
 
-def test_frames_and_targets_are_a_stride_apart(store, put_sample, depth_sample):
+def test_frames_and_targets_are_a_stride_apart(store, depth_sample):
     times = np.broadcast_to(np.arange(FRAMES)[:, None, None] * 100 + 2000, (FRAMES, HEIGHT, WIDTH)).astype(np.uint16)
     flow, valid = square_flow(3, 0, stride=2)
     flow[:] = np.arange(len(flow))[:, None, None, None]

@@ -103,7 +103,7 @@ def test_spreadsheets_write_a_mark_and_other_line_ends(tmp_path):
         ("path,label\na.avi,x\na.avi,y\n", "a.avi is listed twice"),
         ("path,label\n,x\n", "line 2: no path"),
         ("path,label\na.avi,x\n\n ,x\n", "line 4: no path"),
-        ("path,label,split\na.avi,x,val\n", "line 2: split must be train, test or unused, got 'val'"),
+        ("path,label,split\na.avi,x,dev\n", "line 2: split must be train, test or unused, got 'dev'"),
         ("path,label,split\na.avi,x,Train\n", "got 'Train'"),
         ("file,label\na.avi,x\n", "first line must be path,label"),
         ("path,label,subject\na.avi,x,1\n", "first line must be path,label"),

@@ -14,12 +14,11 @@ from typing import Any
 import cv2
 import numpy as np
 from motionpipe.pipeline import depth_codec
-from motionpipe.pipeline.depth_frames import iterate_depth_pngs
+from motionpipe.pipeline.depth_frames import iterate_depth
 from motionpipe.pipeline.generate_ntu import GeneratorConfig, list_recordings, write_recording
 from scipy.io import loadmat
 
 COMMAND = "python benchmarks/bench_depth_codec.py"
-FULL = 10_000
 
 
 def frames_per_second(work: Callable[[Any], Any], items: list[Any]) -> float:
@@ -38,7 +37,7 @@ def generated() -> list[np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         recording = list_recordings(config)[0]
         write_recording(Path(folder), recording)
-        return list(iterate_depth_pngs(Path(folder) / "nturgb+d_depth_masked" / recording.recording_id, FULL))
+        return list(iterate_depth(Path(folder) / "nturgb+d_depth_masked" / recording.recording_id))
 
 
 def sets() -> dict[str, list[np.ndarray]]:
@@ -48,8 +47,8 @@ def sets() -> dict[str, list[np.ndarray]]:
     ntu = Path(data, "fixtures/ntu")
     msr = loadmat(sorted(Path(data, "msr-action3d").glob("*_sdepth.mat"))[0])["depth"]
     return {
-        "ntu-masked": list(iterate_depth_pngs(ntu / "nturgb+d_depth_masked/S001C001P001R001A001", FULL)),
-        "ntu-full": list(iterate_depth_pngs(ntu / "nturgb+d_depth/S001C001P001R001A058", FULL)),
+        "ntu-masked": list(iterate_depth(ntu / "nturgb+d_depth_masked/S001C001P001R001A001")),
+        "ntu-full": list(iterate_depth(ntu / "nturgb+d_depth/S001C001P001R001A058")),
         "msr-action3d": [np.ascontiguousarray(msr[:, :, t]).astype(np.uint16) for t in range(msr.shape[2])],
     }
 

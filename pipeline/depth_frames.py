@@ -13,24 +13,29 @@ from .decode_video import reduced_size
 from .depth_codec import DepthFrame, decode_png16
 
 
-def iterate_depth_pngs(folder: Path, short_side: int) -> Iterator[DepthFrame]:
-    """Frames of a folder of 16-bit PNGs in the order of their names, reduced by nearest neighbour only.
+def iterate_depth(path: Path, unit_mm: float = 1.0) -> Iterator[DepthFrame]:
+    """Frames of a recording's depth in millimetres; `unit_mm` is what one step of the stored values stands for.
 
-    Raises BadSampleError where the folder is empty or a file is not 16-bit depth of the first one's size.
+    Raises BadSampleError where there are none, one is damaged, or their size changes.
     """
+    first: tuple[int, ...] | None = None
+    for depth in _iterate_pngs(path):
+        if first is not None and depth.shape != first:
+            raise BadSampleError("depth-size-changes", f"{path}: a frame is {depth.shape}, those before it {first}")
+        first = depth.shape
+        yield depth if unit_mm == 1 else np.round(depth * unit_mm).clip(0, 65_535).astype(np.uint16)
+
+
+def _iterate_pngs(folder: Path) -> Iterator[DepthFrame]:
+    """16-bit PNGs of a folder in the order of their names."""
     files = depth_png_files(folder)
     if not files:
         raise BadSampleError("no-depth-frames", f"{folder} holds no *Depth-*.png; copy it again")
-    first: tuple[int, ...] | None = None
     for file in files:
         try:
-            depth = decode_png16(file.read_bytes())
+            yield decode_png16(file.read_bytes())
         except ValueError as error:
             raise BadSampleError("unreadable-depth", f"{file} is not a 16-bit depth PNG; copy it again") from error
-        if first is not None and depth.shape != first:
-            raise BadSampleError("depth-size-changes", f"{file} is {depth.shape}, the frames before it {first}")
-        first = depth.shape
-        yield reduce_depth(depth, short_side)
 
 
 def depth_png_files(folder: Path) -> list[Path]:

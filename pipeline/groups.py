@@ -14,7 +14,9 @@ _UCF_GROUP = re.compile(r"_c\d+$")
 
 
 def group_of(recording: Recording) -> str:
-    """Subject where there is one, else the source film or group that the file name tells, else the recording itself."""
+    """The recording's group, else its subject, else the film that its file name tells, else the recording itself."""
+    if recording.group is not None:
+        return recording.group
     if recording.subject is not None:
         return f"subject-{recording.subject}"
     stem = PurePosixPath(recording.path).stem

@@ -61,4 +61,17 @@ def _recording(name: str, files: dict[str, str]) -> Recording:
         splits["xsub"] = "train" if subject in XSUB_TRAIN else "test"
         splits["xview"] = "train" if camera in XVIEW_TRAIN else "test"
     label_name = ACTION_NAMES.get(action, f"A{action:03d}")
-    return Recording(name, name, files, action - 1, label_name, splits, subject, camera, setup, FPS)
+    return Recording(
+        name,
+        name,
+        files,
+        action - 1,
+        label_name,
+        splits,
+        subject,
+        camera,
+        setup,
+        fps=FPS,
+        depth_camera=DEPTH_CAMERA,
+        color_size=COLOR_SIZE,
+    )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from .camera import Camera
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -14,7 +16,10 @@ class Recording:
 
     path: name for messages and for the key, relative to the source. files: stream ("rgb", "depth", "skeleton") to the
     path of its file or folder, relative to the source. label: class index. splits: protocol to "train" or "test"; a
-    protocol in which the recording takes no part is absent. fps: nominal rate, used where no stream has timestamps.
+    protocol in which the recording takes no part is absent. group: what cross-validation keeps together (source film);
+    the subject where there is none. fps: nominal rate, used where no stream has timestamps. depth_camera: intrinsics of
+    the source depth frames, at the nominal size that joints refer to; needed with depth. depth_unit_mm: millimetres
+    that one step of the source's depth values stands for. color_size: nominal (width, height) that joints refer to.
     """
 
     recording_id: str
@@ -26,13 +31,19 @@ class Recording:
     subject: int | None = None
     camera: int | None = None
     setup: int | None = None
+    group: str | None = None
     fps: float | None = None
+    depth_camera: Camera | None = None
+    depth_unit_mm: float = 1.0
+    color_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not self.recording_id or not self.path:
             raise ValueError("a recording needs an id and a path")
         if (self.label is None) != (self.label_name is None):
             raise ValueError(f"{self.path}: label and label_name come together")
+        if "depth" in self.files and self.depth_camera is None:
+            raise ValueError(f"{self.path}: depth needs the intrinsics of its camera")
         if not set(self.splits.values()) <= {"train", "test"}:
             raise ValueError(f"{self.path}: a split is train or test, got {self.splits}")
 
@@ -70,7 +81,11 @@ PLAN_SCHEMA = pa.schema(
         ("subject", pa.int32()),
         ("camera", pa.int32()),
         ("setup", pa.int32()),
+        ("group", pa.string()),
         ("fps", pa.float64()),
+        ("depth_camera", pa.list_(pa.float64())),
+        ("depth_unit_mm", pa.float64()),
+        ("color_size", pa.list_(pa.int32())),
     ]
 )
 
@@ -82,8 +97,7 @@ def plan_table(rows: Iterable[PlannedRecording]) -> pa.Table:
         columns["shard"].append(row.shard)
         columns["key"].append(row.key)
         for name in PLAN_SCHEMA.names[2:]:
-            value = getattr(row.recording, name)
-            columns[name].append(sorted(value.items()) if isinstance(value, dict) else value)
+            columns[name].append(_plain(getattr(row.recording, name)))
     return pa.table(columns, schema=PLAN_SCHEMA)
 
 
@@ -92,6 +106,21 @@ def planned_recordings(table: pa.Table) -> list[PlannedRecording]:
     rows = []
     for values in table.to_pylist():
         shard, key = values.pop("shard"), values.pop("key")
-        recording = Recording(**{**values, "files": dict(values["files"]), "splits": dict(values["splits"])})
+        values |= {"files": dict(values["files"]), "splits": dict(values["splits"])}
+        if values["depth_camera"] is not None:
+            fx, fy, cx, cy, width, height = values["depth_camera"]
+            values["depth_camera"] = Camera(fx, fy, cx, cy, int(width), int(height))
+        if values["color_size"] is not None:
+            values["color_size"] = tuple(values["color_size"])
+        recording = Recording(**values)
         rows.append(PlannedRecording(shard, key, recording))
     return rows
+
+
+def _plain(value: object) -> object:
+    """A field as Arrow takes it."""
+    if isinstance(value, dict):
+        return sorted(value.items())
+    if isinstance(value, Camera):
+        return [value.fx, value.fy, value.cx, value.cy, float(value.width), float(value.height)]
+    return value

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from motionpipe.pipeline.depth_frames import depth_png_files, iterate_depth_pngs, reduce_depth
+from motionpipe.pipeline.depth_frames import depth_png_files, iterate_depth, reduce_depth
 from motionpipe.schemas.errors import BadSampleError
 
 DEPTH = np.random.default_rng(0).integers(0, 9000, (12, 30, 40), dtype=np.uint16)
@@ -9,14 +9,14 @@ DEPTH = np.random.default_rng(0).integers(0, 9000, (12, 30, 40), dtype=np.uint16
 
 def reason_of(folder):
     with pytest.raises(BadSampleError) as error:
-        list(iterate_depth_pngs(folder, 100))
+        list(iterate_depth(folder))
     return error.value.reason
 
 
 @pytest.mark.parametrize("prefix", ["MDepth", "Depth"])
 def test_frames_come_in_the_order_of_their_numbers(tmp_path, write_depth, prefix):
     folder = write_depth(tmp_path / "d", DEPTH, prefix)
-    np.testing.assert_array_equal(list(iterate_depth_pngs(folder, 100)), DEPTH)
+    np.testing.assert_array_equal(list(iterate_depth(folder)), DEPTH)
     assert [file.name for file in depth_png_files(folder)][9:11] == [f"{prefix}-{i:08d}.png" for i in (10, 11)]
 
 
@@ -24,7 +24,7 @@ def test_other_files_are_left_alone(tmp_path, write_depth):
     folder = write_depth(tmp_path / "d", DEPTH[:2])
     (folder / "thumbs.png").write_bytes(b"")
     (folder / "MDepth-00000003.txt").write_bytes(b"")
-    assert len(list(iterate_depth_pngs(folder, 100))) == 2
+    assert len(list(iterate_depth(folder))) == 2
 
 
 @pytest.mark.parametrize("short_side", [7, 11, 15, 29])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from motionpipe.pipeline.ntu import DEPTH_CAMERA
 from motionpipe.pipeline.read_sample import has_stream, read_clip, read_frames, read_members, read_meta
 from motionpipe.pipeline.samples import build_samples
 from motionpipe.pipeline.store import Store
@@ -57,7 +58,7 @@ def test_a_recording_goes_through_the_store(store, memory_store, tmp_path, write
     write_video(tmp_path / "x.avi", RGB, fps=10)
     write_depth(tmp_path / "depth", DEPTH)
     files = {name: {"rgb": "x.avi", "depth": "depth"}[name] for name in streams}
-    planned = PlannedRecording(0, "x", Recording("x", "x", files, fps=10.0))
+    planned = PlannedRecording(0, "x", Recording("x", "x", files, fps=10.0, depth_camera=DEPTH_CAMERA))
     clips = []
     for place in (store, memory_store):
         report = write_tar_shard(

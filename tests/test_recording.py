@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+from motionpipe.schemas.camera import Camera
 from motionpipe.schemas.recording import PLAN_SCHEMA, PlannedRecording, Recording, plan_table, planned_recordings
 
 FULL = Recording(
@@ -13,7 +14,11 @@ FULL = Recording(
     subject=3,
     camera=2,
     setup=1,
+    group="film 7",
     fps=30.0,
+    depth_camera=Camera(365.5, 366.5, 257.25, 210.5, 512, 424),
+    depth_unit_mm=5.12,
+    color_size=(1920, 1080),
 )
 BARE = Recording("b/ü.mp4", "b/ü.mp4", {"rgb": "b/ü.mp4"})
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import simplejpeg
 from motionpipe.pipeline.depth_codec import DECODERS
+from motionpipe.pipeline.ntu import COLOR_SIZE, DEPTH_CAMERA
 from motionpipe.pipeline.samples import build_samples, camera_of
 from motionpipe.schemas.camera import Camera
 from motionpipe.schemas.errors import BadSampleError
@@ -25,6 +26,8 @@ RECORDING = Recording(
     camera=2,
     setup=1,
     fps=30.0,
+    depth_camera=DEPTH_CAMERA,
+    color_size=COLOR_SIZE,
 )
 
 

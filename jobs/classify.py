@@ -7,7 +7,6 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import click
 import numpy as np
 import pyarrow as pa
 
@@ -22,7 +21,9 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import ClassifySection, Recipe
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Identity, Manifest
+from .artefact_lock import artefact_lock
 from .embed import MADE_BY as MAKE_EMBEDDINGS
+from .options import RunOptions
 from .stage import StageResult, open_artefact
 
 
@@ -34,19 +35,42 @@ class Protocol:
     plan: dict[str, PlannedRecording]
     leak: str
 
+    def labelled(self, part: str) -> set[str]:
+        """Ids of the labelled recordings that the plan has in a part."""
+        ids = recordings_in(self.plan, self.name, part)
+        return {name for name in ids if self.plan[name].recording.label is not None}
+
     def label_names(self) -> dict[int, str]:
         """Class index to name."""
         recordings = [row.recording for row in self.plan.values()]
         return {r.label: r.label_name for r in recordings if r.label is not None and r.label_name is not None}
 
 
+@dataclass(frozen=True)
+class Task:
+    """One probe to fit: its kind, the embeddings' name and parts."""
+
+    kind: Kind
+    embeddings: str
+    train: ProbeData
+    test: ProbeData
+    config: ClassifySection
+
+
 def classify(
-    store: Store, recipe: Recipe, embeddings: str | None, kinds: tuple[Kind, ...], allow_leak: bool
+    store: Store,
+    recipe: Recipe,
+    embeddings: str | None,
+    kinds: tuple[Kind, ...],
+    options: RunOptions,
+    allow_leak: bool = False,
 ) -> list[StageResult]:
     """Fit each probe on the training part, score the test part by recording, save and show the figures."""
     start = time.monotonic()
-    embeddings = embeddings or _only_embeddings(store)
-    names = [name for name in (embeddings, f"{embeddings}@init") if name == embeddings or _is_finished(store, name)]
+    embeddings = embeddings or only_artefact(store, "embeddings", "--embeddings", MAKE_EMBEDDINGS)
+    names = [embeddings]
+    if store.exists(f"embeddings/{embeddings}@init/manifest.json"):
+        names.append(f"{embeddings}@init")
     manifests = {name: read_manifest(store, f"embeddings/{name}", MAKE_EMBEDDINGS) for name in names}
     protocol = _protocol(store, recipe.data.protocol, manifests[embeddings])
     if protocol.leak and not allow_leak:
@@ -62,16 +86,16 @@ def classify(
                 data={"protocol": protocol.name},
                 parents={"embeddings": manifests[name].hash},
             )
-            finished = open_artefact(store, folder, identity, recipe, {})
-            if not finished:
-                _probe(store, folder, kind, name, parts[name], protocol, recipe.classify)
-                manifest = Manifest.of(identity, [], {})
-                store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
+            with artefact_lock(store, folder):
+                finished = open_artefact(store, folder, identity, recipe, {}, f"remove {folder} to score it anew")
+                if not finished:
+                    _probe(store, folder, Task(kind, name, *parts[name], recipe.classify), protocol, options.workers)
+                    manifest = Manifest.of(identity, [], {})
+                    store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
             record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
-            results.append(StageResult(folder, {}, time.monotonic() - start, not finished, info=record))
-    if not any(result.fresh for result in results):
-        click.echo("probes: finished already, nothing to do")
-    click.echo("\n".join(figures_table([result.info for result in results])))
+            unscored = 1 - record["n_test"] / record["n_test_planned"]
+            code = 3 if unscored > options.max_reject_rate else 0
+            results.append(StageResult(folder, {}, time.monotonic() - start, not finished, code, record))
     return results
 
 
@@ -92,30 +116,24 @@ def _parts(store: Store, name: str, protocol: Protocol) -> tuple[ProbeData, Prob
     return train, test
 
 
-def _probe(
-    store: Store,
-    folder: str,
-    kind: Kind,
-    name: str,
-    parts: tuple[ProbeData, ProbeData],
-    protocol: Protocol,
-    config: ClassifySection,
-) -> None:
-    train, test = parts
-    probe, choice = fit_probe(kind, train, config)
+def _probe(store: Store, folder: str, task: Task, protocol: Protocol, workers: int) -> None:
+    train, test = task.train, task.test
+    probe, choice = fit_probe(task.kind, train, task.config, workers)
     ids, scores = average_by_recording(probe_scores(probe, test.x), test.recording_ids)
     label_of = dict(zip(test.recording_ids.tolist(), test.labels.tolist(), strict=True))
     labels = np.array([label_of[recording] for recording in ids])
     metrics = score(scores, labels, probe.classes)
     names = protocol.label_names()
     record = {
-        "embeddings": name,
+        "embeddings": task.embeddings,
         "protocol": protocol.name,
-        "probe": kind,
+        "probe": task.kind,
         "leak": protocol.leak,
         "n_train": len(np.unique(train.recording_ids)),
         "n_test": len(ids),
+        "n_test_planned": len(protocol.labelled("test")),
         "chance": 1 / len(probe.classes),
+        "majority": float(np.mean(labels == _majority(train))),
         "classes": [names[int(label)] for label in probe.classes],
         "choice": asdict(choice) | {"accuracy": {str(value): part for value, part in choice.accuracy.items()}},
         **asdict(metrics),
@@ -125,6 +143,12 @@ def _probe(
     table = pa.table({"recording_id": ids, "label": labels, "predicted": predicted, "scores": scores.tolist()})
     store.write_bytes(f"{folder}/predictions.parquet", parquet_bytes(table))
     store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+
+def _majority(train: ProbeData) -> int:
+    """The class with most training recordings."""
+    label_of = dict(zip(train.recording_ids.tolist(), train.labels.tolist(), strict=True))
+    return int(np.bincount(list(label_of.values())).argmax())
 
 
 def read_part(store: Store, name: str, protocol: Protocol, part: str) -> ProbeData:
@@ -158,24 +182,17 @@ def _require_common_classes(train: ProbeData, test: ProbeData, protocol: Protoco
         )
 
 
-def _is_finished(store: Store, name: str) -> bool:
-    return store.exists(f"embeddings/{name}/manifest.json")
-
-
-def _only_embeddings(store: Store) -> str:
-    names = [name for name in store.list("embeddings") if "@" not in name and _is_finished(store, name)]
-    return names[0] if len(names) == 1 else only_artefact(store, "embeddings", "--embeddings", MAKE_EMBEDDINGS)
-
-
 def figures_table(rows: list[dict[str, Any]]) -> list[str]:
-    """Lines of a table of probe figures."""
-    head = (
-        f"{'embeddings':28} {'probe':7} {'top-1':>6} {'top-5':>6} {'class':>6} {'mAP':>6} {'chance':>7} n_train n_test"
+    """Lines of a table of probe figures; top-5 of five classes or fewer says nothing and is left out."""
+    head = f"{'embeddings':28} {'probe':7} {'top-1':>6} {'top-5':>6} {'class':>6} {'mAP':>6} {'chance':>7} {'major':>6}"
+    return [f"{head} n_train  n_test", *(_figures_line(row) for row in rows)]
+
+
+def _figures_line(row: dict[str, Any]) -> str:
+    top5 = f"{row['top5']:6.3f}" if len(row["classes"]) > 5 else f"{'–':>6}"
+    tested = f"{row['n_test']}/{row['n_test_planned']}"
+    return (
+        f"{row['embeddings']:28} {row['probe']:7} {row['top1']:6.3f} {top5} {row['mean_class_accuracy']:6.3f} "
+        f"{row['mean_ap']:6.3f} {row['chance']:7.3f} {row['majority']:6.3f} {row['n_train']:7} {tested:>7}"
+        + ("  LEAK" if row["leak"] else "")
     )
-    lines = [
-        f"{row['embeddings']:28} {row['probe']:7} {row['top1']:6.3f} {row['top5']:6.3f} "
-        f"{row['mean_class_accuracy']:6.3f} {row['mean_ap']:6.3f} {row['chance']:7.3f} {row['n_train']:7} "
-        f"{row['n_test']:6}"
-        for row in rows
-    ]
-    return [head, *(line + ("  LEAK" if row["leak"] else "") for line, row in zip(lines, rows, strict=True))]

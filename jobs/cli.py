@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from .stage import StageResult
 
 
+MakeRecipe = Callable[..., "Recipe"]
+_BEGUN = "shards/recipe.toml"
+_UNUSABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR)
+"""What an operating system says of a disk or folder that the user has to mend."""
+
+
 class DataOrderGroup(click.Group):
     """Lists the commands in the order that data takes, and turns expected errors into one line."""
 
@@ -34,6 +42,10 @@ class DataOrderGroup(click.Group):
             return super().invoke(ctx)
         except MotionpipeError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno not in _UNUSABLE:
+                raise
+            raise click.ClickException(f"{error.filename or 'the store'}: {error.strerror}") from error
         except KeyboardInterrupt:
             click.echo("interrupted; the same command goes on from here", err=True)
             sys.exit(130)
@@ -58,7 +70,12 @@ store_option = click.option(
 
 _COMMON = (
     store_option,
-    click.option("--recipe", "recipe_name", default=None, help="Shipped recipe (atomic-flow/small) or TOML file."),
+    click.option(
+        "--recipe",
+        "recipe_name",
+        default=None,
+        help="Shipped recipe (atomic-flow/tiny, small, paper) or TOML file [default: the one the store began with].",
+    ),
     click.option(
         "--set", "assignments", multiple=True, metavar="SECTION.FIELD=VALUE", help="Change one field of the recipe."
     ),
@@ -78,10 +95,18 @@ _COMMON = (
         help="Exit with 3 where more is rejected.",
     ),
 )
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def plain_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """An artefact's name is one plain folder of the store."""
+    if value is not None and not _NAME.fullmatch(value):
+        raise click.BadParameter(f"{value!r} must be letters, digits, dots, hyphens and underscores", ctx, param)
+    return value
 
 
 def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every stage takes, folded into store, assignments and run options."""
+    """The options that every stage takes, folded into store, a maker of the recipe, and run options."""
 
     @functools.wraps(command)
     def wrapped(
@@ -93,15 +118,16 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
         max_reject_rate: float,
         **own: Any,
     ) -> None:
-        options = RunOptions(workers, address, max_reject_rate)
+        store = open_store(store_uri)
 
         def recipe(*shorthand: tuple[str, Any]) -> Recipe:
             from .recipe_files import load_recipe
 
             given = [f"{field}={_toml(value)}" for field, value in shorthand if value is not None]
-            return load_recipe(recipe_name, [*assignments, *given])
+            begun = store.read_bytes(_BEGUN) if store.exists(_BEGUN) else None
+            return load_recipe(recipe_name, [*assignments, *given], begun)
 
-        _exit_with(command(open_store(store_uri), recipe, options, **own))
+        _exit_with(command(store, recipe, RunOptions(workers, address, max_reject_rate), **own))
 
     for option in reversed(_COMMON):
         wrapped = option(wrapped)
@@ -128,9 +154,6 @@ def _exit_with(results: StageResult | Iterable[StageResult] | None) -> None:
         sys.exit(code)
 
 
-MakeRecipe = Callable[..., "Recipe"]
-
-
 @main.command()
 @click.option("--dataset", required=True, type=click.Choice(("ntu", "folder")), help="Layout of the source.")
 @click.option(
@@ -154,7 +177,7 @@ def shard(
     default=None,
     help="Scene flow or optical flow [default: pd where there is depth].",
 )
-@click.option("--name", default=None, help="Name of the artefact [default: the method].")
+@click.option("--name", callback=plain_name, default=None, help="Name of the artefact [default: the method].")
 @stage_options
 def flow(store: Store, recipe: MakeRecipe, options: RunOptions, method: str | None, name: str | None) -> StageResult:
     """Estimate the motion between frames: RGB-D scene flow, or optical flow."""
@@ -168,7 +191,7 @@ def flow(store: Store, recipe: MakeRecipe, options: RunOptions, method: str | No
 @click.option("--kind", type=click.Choice(("kmeans",)), default=None, help="How codewords are chosen.")
 @click.option("--size", type=click.IntRange(2), default=None, help="Number of codewords K.")
 @click.option("--protocol", default=None, help="Split whose training part is fitted [default: the dataset's first].")
-@click.option("--name", default=None, help="Name of the codebook [default: FLOW-KIND-K].")
+@click.option("--name", callback=plain_name, default=None, help="Name of the codebook [default: FLOW-KIND-K].")
 @stage_options
 def codebook(
     store: Store,
@@ -195,7 +218,9 @@ def codebook(
 @click.option(
     "--protocol", default=None, help="Split whose training part is learned from [default: the dataset's first]."
 )
-@click.option("--name", "run_name", required=True, help="Name of the run; the same name resumes it.")
+@click.option(
+    "--name", "run_name", callback=plain_name, required=True, help="Name of the run; the same name resumes it."
+)
 @stage_options
 def train_cluster(
     store: Store,
@@ -217,7 +242,7 @@ def train_cluster(
 @click.option(
     "--per", type=click.Choice(("clip", "frame")), default=None, help="A row for each clip, or for each single frame."
 )
-@click.option("--name", default=None, help="Name of the embeddings [default: RUN, or RUN-frame].")
+@click.option("--name", callback=plain_name, default=None, help="Name of the embeddings [default: RUN, or RUN-frame].")
 @stage_options
 def embed(
     store: Store, recipe: MakeRecipe, options: RunOptions, run_name: str | None, per: str | None, name: str | None
@@ -249,10 +274,15 @@ def classify(
 ) -> list[StageResult]:
     """Score probes on embeddings, beside the untrained network's."""
     from .classify import classify as run
+    from .classify import figures_table
 
     chosen = recipe(("data.protocol", protocol))
     kinds = (probe,) if probe else chosen.classify.probes
-    return run(store, chosen, embeddings, kinds, allow_leak)  # type: ignore[arg-type]
+    results = run(store, chosen, embeddings, kinds, options, allow_leak)  # type: ignore[arg-type]
+    if not any(result.fresh for result in results):
+        click.echo("probes: finished already, nothing to do")
+    click.echo("\n".join(figures_table([result.info for result in results])))
+    return results
 
 
 @main.command()

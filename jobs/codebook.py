@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import click
@@ -31,6 +31,7 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.flow import FlowCells
 from ..schemas.recipe import CodebookSection, Recipe
 from ..schemas.report import Identity, Manifest, SampleEntry, ShardReport
+from .artefact_lock import artefact_lock
 from .flow import MADE_BY as MAKE_FLOW
 from .options import RunOptions
 from .stage import StageResult, Work, open_artefact, run_stage
@@ -53,10 +54,12 @@ def codebook(store: Store, recipe: Recipe, flow_name: str | None, name: str | No
         data={"protocol": protocol},
         parents={"flow": flow.hash},
     )
-    open_artefact(store, folder, identity, recipe, {"flow": flow_name})
-    fitted = store.exists(f"{folder}/report.json")
-    if not fitted:
-        _fit_and_save(store, folder, flow_name, flow, protocol, recipe.codebook)
+    entries = _training_entries(store, flow_name, flow, protocol)
+    with artefact_lock(store, folder):
+        open_artefact(store, folder, identity, recipe, {"flow": flow_name})
+        fitted = store.exists(f"{folder}/report.json")
+        if not fitted:
+            _fit_and_save(store, folder, flow_name, identity, entries, recipe.codebook)
     click.echo(f"{folder}: " + ("fitted already, nothing to do" if fitted else _summary(store, folder)))
     result = _write_targets(store, recipe, book, flow_name, flow, options)
     return StageResult(folder, result.counts, time.monotonic() - start, result.fresh or not fitted, result.exit_code)
@@ -76,16 +79,24 @@ def read_codebook(store: Store, book: str) -> tuple[Codebook, str]:
     return codebook_from_bytes(data), sha256
 
 
-def _fit_and_save(
-    store: Store, folder: str, flow_name: str, flow: Manifest, protocol: str, config: CodebookSection
-) -> None:
-    plan = planned_by_recording(store)
-    train = recordings_in(plan, protocol, "train")
+def _training_entries(store: Store, flow_name: str, flow: Manifest, protocol: str) -> list[tuple[int, SampleEntry]]:
+    """(shard, entry) of the flow samples in the training part; one clear error where there is none."""
+    train = recordings_in(planned_by_recording(store), protocol, "train")
     entries = [(s, e) for s, e in read_samples(store, f"flow/{flow_name}", flow) if e.recording_id in train]
     if not entries:
         raise MotionpipeError(f"no flow sample belongs to the training part of protocol {protocol}")
+    return entries
 
-    cell = int(flow.identity.section["cell"])
+
+def _fit_and_save(
+    store: Store,
+    folder: str,
+    flow_name: str,
+    identity: Identity,
+    entries: Sequence[tuple[int, SampleEntry]],
+    config: CodebookSection,
+) -> None:
+    cell = int(read_manifest(store, f"flow/{flow_name}", MAKE_FLOW).identity.section["cell"])
 
     def cells() -> Iterator[FlowCells]:
         return (read_flow_cells(store, f"flow/{flow_name}", shard, entry, cell) for shard, entry in entries)
@@ -99,9 +110,9 @@ def _fit_and_save(
     data = codebook_bytes(book)
     report = {
         "sha256": hashlib.sha256(data).hexdigest(),
-        "protocol": protocol,
+        "protocol": identity.data["protocol"],
         "flow": flow_name,
-        "flow_hash": flow.hash,
+        "flow_hash": identity.parents["flow"],
         "size": book.size,
         "seed": config.seed,
         "train_samples": len(entries),

@@ -78,7 +78,7 @@ def demo(folder: Path, seeds: int, options: RunOptions) -> None:
         for seed, name in enumerate(names):
             table += _learn(store, load_recipe(RECIPE, [f"train.seed={seed}"]), name, options)
     start = time.monotonic()
-    figures = [row for name in names for row in _score(store, recipe, name)]
+    figures = [row for name in names for row in _score(store, recipe, name, options)]
     table.append(Row("classify", f"{len(figures)} probes", time.monotonic() - start))
     click.echo("\n" + "\n".join(_table_lines(table, time.monotonic() - began)))
     click.echo("\n" + "\n".join([*figures_table(figures), *_means(figures)]))
@@ -141,9 +141,9 @@ def _learn(store: Store, recipe: Recipe, name: str, options: RunOptions) -> list
     ]
 
 
-def _score(store: Store, recipe: Recipe, name: str) -> list[dict[str, Any]]:
+def _score(store: Store, recipe: Recipe, name: str, options: RunOptions) -> list[dict[str, Any]]:
     probes: tuple[Kind, ...] = ("linear", "knn")
-    return [r.info for which in (name, f"{name}-frame") for r in classify(store, recipe, which, probes, False)]
+    return [r.info for which in (name, f"{name}-frame") for r in classify(store, recipe, which, probes, options)]
 
 
 def _means(figures: list[dict[str, Any]]) -> list[str]:

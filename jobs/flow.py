@@ -11,7 +11,7 @@ from ..pipeline.read_sample import has_stream, read_clip
 from ..pipeline.samples import npy_bytes
 from ..pipeline.store import Store
 from ..pipeline.write_shard import Sample, write_tar_shard
-from ..schemas.errors import BadSampleError
+from ..schemas.errors import BadSampleError, MotionpipeError
 from ..schemas.recipe import FlowSection, Recipe
 from ..schemas.report import Identity, Manifest, SampleEntry, ShardReport
 from .options import RunOptions
@@ -24,6 +24,9 @@ def flow(store: Store, recipe: Recipe, name: str | None, options: RunOptions) ->
     """Estimate the flow of every sample that has the stream the method reads; the others are rejected."""
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     config = resolve_method(store, shards, recipe.flow)
+    stream = STREAM_OF_METHOD[config.method]
+    if not any(has_stream(entry, stream) for _, entry in read_samples(store, SHARDS, shards)):
+        raise MotionpipeError(f"method {config.method} needs {stream} frames, which no sample of {store.uri} has")
     recipe = recipe.model_copy(update={"flow": config})
     folder = f"flow/{name or config.method}"
     identity = Identity(stage="flow", section=config.model_dump(mode="json"), data={}, parents={"shards": shards.hash})

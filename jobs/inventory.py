@@ -18,6 +18,7 @@ from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import TrainSection
 from ..schemas.report import Identity, Manifest
+from .metrics_log import read_metrics
 
 _SHARD_REPORT = re.compile(r"\d{6}\.json")
 
@@ -107,15 +108,6 @@ def shard_numbers(store: Store, folder: str) -> list[int]:
     return [int(name[:6]) for name in store.list(folder) if _SHARD_REPORT.fullmatch(name)]
 
 
-def metrics_rows(store: Store, folder: str) -> list[dict[str, Any]]:
-    """Logged rows of a run; a last line that is still being written is left out."""
-    name = f"{folder}/metrics.jsonl"
-    if not store.exists(name):
-        return []
-    whole = store.read_bytes(name).decode().rpartition("\n")[0]
-    return [json.loads(line) for line in whole.splitlines()]
-
-
 def _folders(store: Store, kind: str) -> Iterator[str]:
     names = (f"{kind}/{name}" for name in store.list(kind))
     return (folder for folder in names if store.exists(f"{folder}/identity.json"))
@@ -155,7 +147,7 @@ def _codebook(store: Store, folder: str) -> Artefact:
 
 def _run(store: Store, folder: str) -> Artefact:
     identity, info = _identity(store, folder)
-    manifest, rows = _manifest(store, folder), metrics_rows(store, folder)
+    manifest, rows = _manifest(store, folder), read_metrics(store, folder)
     last = rows[-1] if rows else {}
     if manifest:
         done = planned = manifest.totals["steps"]

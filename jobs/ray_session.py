@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..schemas.errors import MotionpipeError
 from .options import RunOptions
 
 _QUIET = {
@@ -29,8 +30,13 @@ def ray_session(options: RunOptions) -> Iterator[None]:
         yield
         return
     joins = options.address is not None or "RAY_ADDRESS" in os.environ
-    size = {} if joins else {"num_cpus": max(options.workers, os.cpu_count() or 1), "include_dashboard": False}
-    ray.init(address=options.address, log_to_driver=False, logging_level=logging.ERROR, **size)
+    # "local": a cluster that happens to run on this machine is not ours to use unless it is named
+    start = {"address": "local", "num_cpus": max(options.workers, os.cpu_count() or 1), "include_dashboard": False}
+    where = {"address": options.address} if joins else start
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
+    except ConnectionError as error:
+        raise MotionpipeError(f"no Ray cluster answers at {options.address or os.environ['RAY_ADDRESS']}") from error
     try:
         yield
     finally:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
 
-from ..schemas.errors import MotionpipeError
 from .options import RunOptions
 from .ray_session import ray_session
 from .train_loop import TrainJob, train
@@ -29,10 +29,34 @@ def train_over_ray(job: TrainJob, options: RunOptions) -> None:
                 name=job.run, storage_path=str(folder), failure_config=FailureConfig(max_failures=_MOST_FAILURES)
             ),
         )
+        _fit_in_thread(trainer)
+
+
+def _fit_in_thread(trainer: Any) -> None:
+    """`fit` away from the main thread: there Ray would take Ctrl-C for itself and swallow it."""
+    from ray.train.v2.api.exceptions import WorkerGroupError
+
+    raised: list[BaseException] = []
+
+    def fit() -> None:
         try:
             trainer.fit()
-        except Exception as error:
-            raise _cause(error) from error
+        except WorkerGroupError as error:
+            # Ray wraps what a worker raised; the first rank's own error says what is wrong
+            raised.append(_own(error.worker_failures[min(error.worker_failures)]))
+
+    thread = threading.Thread(target=fit, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)
+    if raised:
+        raise raised[0]
+
+
+def _own(failure: BaseException) -> BaseException:
+    """The error inside Ray's wrapper, which names it `base_exc`."""
+    inner = getattr(failure, "base_exc", None)
+    return inner if isinstance(inner, BaseException) else failure
 
 
 def _worker(config: dict[str, Any]) -> None:
@@ -41,12 +65,3 @@ def _worker(config: dict[str, Any]) -> None:
 
     context = get_context()
     train(config["job"], context.get_world_rank(), context.get_world_size(), get_device())
-
-
-def _cause(error: Exception) -> Exception:
-    failures = getattr(error, "worker_failures", None) or {}
-    for failure in failures.values():
-        cause = getattr(failure, "cause", None) or getattr(failure, "_base_exc", None) or failure
-        if isinstance(cause, MotionpipeError):
-            return cause
-    return error

@@ -26,9 +26,15 @@ def shipped_recipes() -> list[str]:
     )
 
 
-def load_recipe(name: str | None, assignments: Sequence[str] = ()) -> Recipe:
-    """The recipe `name` (a shipped name or a TOML file; None = all defaults), changed by section.field=value."""
-    values = {} if name is None else _parse(_text(name), name)
+def load_recipe(name: str | None, assignments: Sequence[str] = (), stored: bytes | None = None) -> Recipe:
+    """The recipe `name` (a shipped name or a TOML file), changed by section.field=value.
+
+    Without a name: the one that the store's shards were made with, `stored`, else all defaults.
+    """
+    if name is None:
+        values = {} if stored is None else _parse(stored.decode(), "of the store")
+    else:
+        values = _parse(_text(name), name)
     for assignment in assignments:
         _assign(values, assignment)
     try:
@@ -41,7 +47,10 @@ def _text(name: str) -> str:
     if name in shipped_recipes():
         return (resources.files(__package__) / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
     if Path(name).is_file():
-        return Path(name).read_text(encoding="utf-8")
+        try:
+            return Path(name).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise MotionpipeError(f"recipe {name} is not UTF-8 text") from error
     raise MotionpipeError(f"no recipe {name!r}: neither a file nor one of {', '.join(shipped_recipes())}")
 
 
@@ -61,7 +70,9 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         value = tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    values.setdefault(section, {})[field] = value
+    if not isinstance(values.setdefault(section, {}), dict):
+        raise MotionpipeError(f"recipe: [{section}] must be a section")
+    values[section][field] = value
 
 
 def _first_problem(error: ValidationError) -> str:

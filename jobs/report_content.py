@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..pipeline.artefacts import read_report
+from ..pipeline.artefacts import read_report, rejects_name
 from ..pipeline.datasets import protocols
 from ..pipeline.fit_codebook import codebook_from_bytes
 from ..pipeline.parquet_files import read_parquet
@@ -16,7 +16,8 @@ from ..pipeline.store import Store
 from ..schemas.codebook import Codebook
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Reject
-from .inventory import Artefact, list_artefacts, metrics_rows, shard_numbers
+from .inventory import Artefact, list_artefacts, shard_numbers
+from .metrics_log import read_metrics
 from .report_stages import StageRow, stage_rows
 
 MOST_REJECTS = 100
@@ -182,7 +183,7 @@ def _rejects_of(store: Store, artefact: Artefact) -> list[Reject]:
         return [reject for number in numbers for reject in read_report(store, artefact.folder, number).rejects]
     if not artefact.manifest.totals["rejected"]:
         return []
-    table = read_parquet(store, f"{artefact.folder}/rejects.parquet")
+    table = read_parquet(store, rejects_name(artefact.folder))
     return [Reject.model_validate(row) for row in table.to_pylist()]
 
 
@@ -200,4 +201,4 @@ def _book(store: Store, artefact: Artefact) -> Book:
 
 def _run(store: Store, artefact: Artefact, books: Iterable[Book]) -> Run:
     sizes = {book.name: book.codebook.size for book in books}
-    return Run(artefact, tuple(metrics_rows(store, artefact.folder)), sizes.get(artefact.info["codebook"], 0))
+    return Run(artefact, tuple(read_metrics(store, artefact.folder)), sizes.get(artefact.info["codebook"], 0))

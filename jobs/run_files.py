@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,21 +46,10 @@ class RunFiles:
         for old in self.checkpoints()[:-_KEPT]:
             self.store.remove(old)
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """The logged rows; a line that is being written is not one yet."""
-        name = f"{self.folder}/metrics.jsonl"
-        if not self.store.exists(name):
-            return []
-        return [json.loads(line) for line in self.store.read_bytes(name).decode().rpartition("\n")[0].splitlines()]
-
-    def cut_metrics(self, step: int) -> None:
-        """Forget what was logged after `step`, so that a resumed run logs each step once."""
-        rows = [row for row in self.metrics() if row["step"] <= step]
-        self.store.write_bytes(f"{self.folder}/metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-    def log(self, row: dict[str, Any]) -> None:
-        """Append one row."""
-        self.store.append(f"{self.folder}/metrics.jsonl", (json.dumps(row) + "\n").encode())
+    def latest_step(self) -> int:
+        """Steps that the newest checkpoint has behind it."""
+        names = self.checkpoints()
+        return int(names[-1].rsplit("-", 1)[-1].removesuffix(".pt")) if names else 0
 
 
 def save_checkpoint(store: Store, name: str, state: dict[str, Any]) -> None:

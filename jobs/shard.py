@@ -16,7 +16,9 @@ from ..pipeline.samples import build_samples
 from ..pipeline.store import Store
 from ..pipeline.write_shard import write_tar_shard
 from ..schemas.recipe import Recipe, ShardSection
+from ..schemas.recording import PlannedRecording, Recording
 from ..schemas.report import Identity, ShardReport
+from .artefact_lock import artefact_lock
 from .options import RunOptions
 from .stage import StageResult, Work, finish_artefact, open_artefact, run_sharded, stage_result
 
@@ -28,20 +30,48 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
     identity = shard_identity(recipe, dataset)
     # index before anything is written: a wrong --source must leave no trace
     recordings = [] if store.exists(PLAN_FILE) else index_dataset(dataset, source, recipe.data)
-    finished = open_artefact(store, SHARDS, identity, recipe, {"source": str(source)})
-    if not finished:
-        require_source(source)
-    if not finished:
-        if recordings:
-            write_plan(store, plan_shards(recordings, recipe.shard.recordings_per_shard))
-        counts = Counter(row.shard for row in read_plan(store))
-        sizes = [counts[number] for number in range(len(counts))]
-        click.echo(f"{SHARDS}: {sum(sizes)} recordings planned in {len(sizes)} shards", err=True)
-        make_worker = partial(shard_worker, store, dataset, base_folder(source), recipe.shard)
-        reports = run_sharded(store, SHARDS, sizes, make_worker, options)
-        seconds = round(time.monotonic() - start, 3)
-        finish_artefact(store, SHARDS, identity, reports, {"seconds": seconds, "workers": options.workers})
+    with artefact_lock(store, SHARDS):
+        way_out = "use another --store"
+        finished = open_artefact(store, SHARDS, identity, recipe, {"source": str(source)}, way_out)
+        if not finished:
+            require_source(source)
+            if recordings:
+                write_plan(store, plan_shards(recordings, recipe.shard.recordings_per_shard))
+            plan = read_plan(store)
+            _say_plan(plan)
+            counts = Counter(row.shard for row in plan)
+            sizes = [counts[number] for number in range(len(counts))]
+            make_worker = partial(shard_worker, store, dataset, base_folder(source), recipe.shard)
+            reports = run_sharded(store, SHARDS, sizes, make_worker, options)
+            seconds = round(time.monotonic() - start, 3)
+            finish_artefact(store, SHARDS, identity, reports, {"seconds": seconds, "workers": options.workers})
+    if finished and source.exists():
+        _say_changes(read_plan(store), index_dataset(dataset, source, recipe.data))
     return stage_result(store, SHARDS, time.monotonic() - start, not finished, options)
+
+
+def _say_plan(plan: list[PlannedRecording]) -> None:
+    """Counts that tell early what later stages can do."""
+    recordings = [row.recording for row in plan]
+    labels = {r.label for r in recordings if r.label is not None}
+    unlabelled = sum(r.label is None for r in recordings)
+    click.echo(f"{SHARDS}: {len(plan)} recordings planned, {len(labels)} classes, {unlabelled} unlabelled", err=True)
+    for protocol in sorted({name for r in recordings for name in r.splits}):
+        parts = Counter(r.splits.get(protocol, "neither") for r in recordings)
+        click.echo(f"  {protocol}: {', '.join(f'{parts[p]} {p}' for p in ('train', 'test', 'neither'))}", err=True)
+        if not parts["train"] or not parts["test"]:
+            click.echo(f"  {protocol} lacks a part: classify will refuse it", err=True)
+
+
+def _say_changes(plan: list[PlannedRecording], found: list[Recording]) -> None:
+    """A finished store does not follow its source; say so where the two differ."""
+    planned, now = {row.recording_id for row in plan}, {recording.recording_id for recording in found}
+    if planned != now:
+        click.echo(
+            f"  the source has changed since: {len(now - planned)} new and {len(planned - now)} gone recordings are "
+            "not followed; shard it into another --store",
+            err=True,
+        )
 
 
 def shard_identity(recipe: Recipe, dataset: str) -> Identity:

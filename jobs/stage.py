@@ -14,16 +14,20 @@ import pyarrow as pa
 import tomli_w
 
 from .. import __version__
-from ..pipeline.artefacts import read_report, report_name
+from ..pipeline.artefacts import read_report, rejects_name, report_name
 from ..pipeline.parquet_files import parquet_bytes, read_parquet
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import Recipe
 from ..schemas.report import REJECT_SCHEMA, Identity, Manifest, ShardReport
+from .artefact_lock import artefact_lock
 from .options import RunOptions
 from .progress import Progress
 from .ray_map import map_shards
 
+FORMAT = 1
+"""Version of the store's layout; another one is refused."""
+WAY_OUT = "use another --name or --store"
 Work = Callable[[int], ShardReport]
 """What a worker does with the shard of a number."""
 
@@ -40,20 +44,26 @@ class StageResult:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-def open_artefact(store: Store, folder: str, identity: Identity, recipe: Recipe, info: dict[str, Any]) -> bool:
-    """Start or go on with an artefact; true where it is finished.
+def open_artefact(
+    store: Store, folder: str, identity: Identity, recipe: Recipe, info: dict[str, Any], way_out: str = WAY_OUT
+) -> bool:
+    """Start or go on with an artefact, whose lock is held; true where it is finished.
 
-    Raises MotionpipeError where the folder holds an artefact of another identity; nothing is overwritten.
+    Raises MotionpipeError where the folder holds an artefact of another identity; nothing is overwritten. `way_out`:
+    what the user can do then.
     """
+    record = {"format": FORMAT, "identity": identity.model_dump(mode="json"), "info": info}
     if store.exists(f"{folder}/identity.json"):
         there = json.loads(store.read_bytes(f"{folder}/identity.json"))
-        _require_same(store, folder, Identity.model_validate(there["identity"]), identity)
-        if there["info"] != info:
-            raise MotionpipeError(
-                f"{folder} in {store.uri} was made from {there['info']}, not {info}; use another --store"
-            )
+        if there.get("format") != FORMAT:
+            raise MotionpipeError(f"{folder} in {store.uri} was written by another version of motionpipe; {way_out}")
+        asked = Identity(
+            stage=identity.stage, section=identity.section, data=identity.data | info, parents=identity.parents
+        )
+        made = Identity.model_validate(there["identity"])
+        made = made.model_copy(update={"data": made.data | there["info"]})
+        _require_same(store, folder, made, asked, way_out)
     else:
-        record = {"identity": identity.model_dump(mode="json"), "info": info}
         store.write_bytes(f"{folder}/recipe.toml", recipe_toml(recipe))
         store.write_bytes(f"{folder}/identity.json", json.dumps(record, indent=1, sort_keys=True).encode())
     store.remove_unfinished(folder)
@@ -83,7 +93,7 @@ def finish_artefact(
     """Write the rejects table and, last, the manifest."""
     rejects = [reject.model_dump() for report in reports for reject in report.rejects]
     table = pa.Table.from_pylist(rejects, schema=REJECT_SCHEMA)
-    store.write_bytes(f"{folder}/rejects.parquet", parquet_bytes(table))
+    store.write_bytes(rejects_name(folder), parquet_bytes(table))
     manifest = Manifest.of(identity, reports, info | {"motionpipe": __version__, "python": platform.python_version()})
     store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
     return manifest
@@ -100,14 +110,13 @@ def run_stage(
 ) -> StageResult:
     """A whole sharded stage: identity, the missing shards, manifest; nothing where it is finished."""
     start = time.monotonic()
-    if not open_artefact(store, folder, identity, recipe, {}):
-        reports = run_sharded(store, folder, sizes(), make_worker, options)
-        seconds = round(time.monotonic() - start, 3)
-        finish_artefact(store, folder, identity, reports, {"seconds": seconds, "workers": options.workers})
-        fresh = True
-    else:
-        fresh = False
-    return stage_result(store, folder, time.monotonic() - start, fresh, options)
+    with artefact_lock(store, folder):
+        finished = open_artefact(store, folder, identity, recipe, {})
+        if not finished:
+            reports = run_sharded(store, folder, sizes(), make_worker, options, unit="samples")
+            seconds = round(time.monotonic() - start, 3)
+            finish_artefact(store, folder, identity, reports, {"seconds": seconds, "workers": options.workers})
+    return stage_result(store, folder, time.monotonic() - start, not finished, options)
 
 
 def stage_result(store: Store, folder: str, seconds: float, fresh: bool, options: RunOptions) -> StageResult:
@@ -128,21 +137,19 @@ def stage_result(store: Store, folder: str, seconds: float, fresh: bool, options
 def _report_rejects(store: Store, folder: str, totals: dict[str, int], options: RunOptions) -> int:
     if not totals["rejected"]:
         return 0
-    rejects = read_parquet(store, f"{folder}/rejects.parquet").to_pylist()
+    rejects = read_parquet(store, rejects_name(folder)).to_pylist()
     for reject in rejects[:10]:
         click.echo(f"  rejected {reject['path']}: {reject['reason']}: {reject['detail']}", err=True)
     if len(rejects) > 10:
-        click.echo(f"  … and {len(rejects) - 10} more in {folder}/rejects.parquet", err=True)
+        click.echo(f"  … and {len(rejects) - 10} more in {rejects_name(folder)}", err=True)
     return 3 if totals["rejected"] > options.max_reject_rate * totals["read"] else 0
 
 
-def _require_same(store: Store, folder: str, there: Identity, asked: Identity) -> None:
+def _require_same(store: Store, folder: str, there: Identity, asked: Identity, way_out: str) -> None:
     differences = there.differences(asked)
     if differences:
         text = "; ".join(f"{name} is {old!r} there and {new!r} here" for name, old, new in differences[:5])
-        raise MotionpipeError(
-            f"{folder} in {store.uri} was made by another recipe: {text}; use another --name or --store"
-        )
+        raise MotionpipeError(f"{folder} in {store.uri} was made otherwise: {text}; {way_out}")
 
 
 def recipe_toml(recipe: Recipe) -> bytes:

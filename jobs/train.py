@@ -24,8 +24,10 @@ from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import Recipe, TrainSection
 from ..schemas.report import Identity, Manifest, ShardSummary
+from .artefact_lock import artefact_lock
 from .codebook import MADE_BY as MAKE_CODEBOOK
 from .codebook import read_codebook
+from .metrics_log import read_metrics
 from .options import RunOptions
 from .progress import Progress
 from .run_files import RunFiles
@@ -48,9 +50,14 @@ class Parents:
 def train_cluster(store: Store, recipe: Recipe, book: str | None, run: str, options: RunOptions) -> StageResult:
     """Train `run` to its last epoch, from wherever it stands."""
     start = time.monotonic()
+    if not store.is_local:
+        raise MotionpipeError(f"train-cluster needs a store in a folder that all workers share, not {store.uri}")
     require_even_share(recipe.train, options.workers)
     parents = find_parents(store, recipe, book)
+    recipe = recipe.model_copy(update={"train": resolve_modality(recipe.train, parents.flow)})
     codebook, sha256 = read_codebook(store, parents.book)
+    # everything that can be wrong with the input is found before the name is taken
+    samples = training_samples(store, parents, recipe.train)
     identity = Identity(
         stage="train",
         section=recipe.train.model_dump(mode="json"),
@@ -59,26 +66,33 @@ def train_cluster(store: Store, recipe: Recipe, book: str | None, run: str, opti
     )
     files = RunFiles(store, run)
     info = {"flow": parents.flow_name, "codebook": parents.book}
-    finished = open_artefact(store, files.folder, identity, recipe, info)
-    if finished:
-        click.echo(f"{files.folder}: finished already, nothing to do")
-    else:
-        samples = training_samples(store, parents, recipe.train)
-        job = TrainJob(
-            store=store,
-            run=run,
-            flow_folder=f"flow/{parents.flow_name}",
-            cell=int(parents.flow.identity.section["cell"]),
-            samples=tuple(samples),
-            codebook=codebook,
-            codebook_sha256=sha256,
-            config=recipe.train,
-        )
-        _run_job(job, files, options)
-        _finish(files, identity, time.monotonic() - start, options)
-        click.echo(f"{files.folder}: {_summary(files)}, {time.monotonic() - start:.1f} s")
+    with artefact_lock(store, files.folder):
+        finished = open_artefact(store, files.folder, identity, recipe, info)
+        if finished:
+            click.echo(f"{files.folder}: finished already, nothing to do")
+        else:
+            job = TrainJob(
+                store=store,
+                run=run,
+                flow_folder=f"flow/{parents.flow_name}",
+                cell=int(parents.flow.identity.section["cell"]),
+                samples=tuple(samples),
+                codebook=codebook,
+                codebook_sha256=sha256,
+                config=recipe.train,
+            )
+            _run_job(job, files, options)
+            _finish(files, identity, time.monotonic() - start, options)
+            click.echo(f"{files.folder}: {_summary(files)}, {time.monotonic() - start:.1f} s")
     manifest = Manifest.model_validate_json(store.read_bytes(f"{files.folder}/manifest.json"))
     return StageResult(files.folder, manifest.totals, time.monotonic() - start, not finished)
+
+
+def resolve_modality(config: TrainSection, flow: Manifest) -> TrainSection:
+    """ "auto" becomes the stream that the flow's method reads."""
+    if config.modality != "auto":
+        return config
+    return config.model_copy(update={"modality": STREAM_OF_METHOD[flow.identity.section["method"]]})
 
 
 def find_parents(store: Store, recipe: Recipe, book: str | None) -> Parents:
@@ -114,10 +128,16 @@ def training_samples(store: Store, parents: Parents, config: TrainSection) -> li
         for shard, entry in read_samples(store, f"flow/{parents.flow_name}", parents.flow)
         if entry.recording_id in train
     ]
-    usable = [s for s in chosen if s.num_starts and all(has_stream(s.frames, stream) for stream in needed)]
+    with_streams = [s for s in chosen if all(has_stream(s.frames, stream) for stream in needed)]
+    usable = [s for s in with_streams if s.num_starts]
+    if not with_streams:
+        raise MotionpipeError(
+            f"none of the {len(chosen)} training samples of {parents.protocol} has {config.modality} frames"
+        )
     if not usable:
         raise MotionpipeError(
-            f"none of {len(chosen)} training samples of {parents.protocol} has {config.modality} frames for a clip"
+            f"all {len(with_streams)} training samples of {parents.protocol} are too short: a clip needs two flow "
+            f"steps (flow.step_s) and one more frame"
         )
     if len(usable) < len(chosen):
         click.echo(
@@ -144,17 +164,17 @@ def _run_job(job: TrainJob, files: RunFiles, options: RunOptions) -> None:
 @contextmanager
 def _following(files: RunFiles, total: int) -> Iterator[None]:
     """Show the run's progress while it goes on, read from its own metrics file."""
-    progress, stop = Progress(files.folder, total, "steps"), threading.Event()
-    begun = files.metrics()[-1:] or [{"step": 0}]
+    begun = files.latest_step()
+    progress, stop = Progress(files.folder, total - begun, "steps"), threading.Event()
 
     def follow(done: int) -> None:
         while not stop.wait(1.0):
-            rows = files.metrics()
+            rows = read_metrics(files.store, files.folder)
             if rows and rows[-1]["step"] > done:
                 progress.add(rows[-1]["step"] - done, f"loss {rows[-1]['loss']:.4f}")
                 done = rows[-1]["step"]
 
-    thread = threading.Thread(target=partial(follow, begun[0]["step"]), daemon=True)
+    thread = threading.Thread(target=partial(follow, begun), daemon=True)
     thread.start()
     try:
         yield
@@ -176,7 +196,7 @@ def _finish(files: RunFiles, identity: Identity, seconds: float, options: RunOpt
         written=1,
         rejected=0,
     )
-    rows = files.metrics()
+    rows = read_metrics(files.store, files.folder)
     manifest = Manifest.of(identity, [], {"seconds": round(seconds, 3), "workers": options.workers})
     complete = manifest.model_copy(
         update={"shards": (summary,), "hash": summary.sha256, "totals": {"steps": rows[-1]["step"]}}
@@ -186,7 +206,7 @@ def _finish(files: RunFiles, identity: Identity, seconds: float, options: RunOpt
 
 def _summary(files: RunFiles) -> str:
     """First and last loss, the last as a mean over some rows, since a batch's own loss is noisy."""
-    rows = files.metrics()
+    rows = read_metrics(files.store, files.folder)
     last = {name: fmean(row[name] for row in rows[-10:]) for name in ("loss", "accuracy", "moving_accuracy")}
     return (
         f"{rows[-1]['step']} steps, loss {rows[0]['loss']:.3f} → {last['loss']:.3f}, "

@@ -19,9 +19,11 @@ from ..pipeline.store import Store
 from ..schemas.codebook import Codebook
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import TrainSection
+from .metrics_log import append_metrics, cut_metrics
 from .run_files import RunFiles, save_checkpoint
 
 LOG_EVERY = 10
+_SETTLE_OVER = 32
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def train(job: TrainJob, rank: int, workers: int, device: torch.device) -> None:
     """Train from the newest checkpoint, or from the start, to the last epoch.
 
     Every rank calls this; with workers > 1 torch.distributed is initialised. Ranks share out the micro-batches of a
-    step, so batch-norm statistics and the order of clips are the same for any number of workers.
+    step, so the order of clips and what each is normalised with are the same for any number of workers.
     """
     config, files = job.config, RunFiles(job.store, job.run)
     require_even_share(config, workers)
@@ -75,6 +77,7 @@ def train(job: TrainJob, rank: int, workers: int, device: torch.device) -> None:
                 files.save(at.step, _state(job, net, optimiser, at))
         at.epoch, at.cursor = at.epoch + 1, 0
     if log:
+        settle_batch_norm(net, job, device)
         files.save(at.step, _state(job, net, optimiser, at))
         log.close()
     if workers > 1:
@@ -85,9 +88,10 @@ def require_even_share(config: TrainSection, workers: int) -> None:
     """Raise where the micro-batches of a step cannot be shared out evenly."""
     micro_batches = config.global_batch // config.micro_batch
     if micro_batches % max(workers, 1):
+        fitting = [number for number in range(1, micro_batches + 1) if micro_batches % number == 0]
         raise MotionpipeError(
             f"{micro_batches} micro-batches a step (train.global_batch / train.micro_batch) cannot be shared by "
-            f"{workers} workers; choose --workers so that it divides them"
+            f"{workers} workers; choose --workers {' or '.join(map(str, [0, *fitting]))}"
         )
 
 
@@ -96,6 +100,22 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, config: TrainSection, pr
     passed = sum(progress >= milestone for milestone in config.milestones)
     for group in optimiser.param_groups:
         group["lr"] = config.learning_rate * 0.1**passed
+
+
+@torch.no_grad()
+def settle_batch_norm(net: nn.Module, job: TrainJob, device: torch.device) -> None:
+    """Take the running statistics anew, as plain means over the first micro-batches of the plan.
+
+    What the loop gathered on the way is of one rank's micro-batches; this is the same for any number of workers.
+    """
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    micro_batches = [refs for step in plan_epoch(job.samples, 0, job.config) for refs in step]
+    for refs in micro_batches[:_SETTLE_OVER]:
+        batch = build_batch(job.store, job.flow_folder, job.cell, job.samples, refs, job.config).to(device)
+        net(batch.frames, batch.flow.shape[1])
 
 
 def _restore(
@@ -170,7 +190,7 @@ class _Log:
     def __init__(self, files: RunFiles, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        files.cut_metrics(step)
+        cut_metrics(files.store, files.folder, step)
         self._files = files
         folder = str(files.store.local_path(f"{files.folder}/tensorboard"))
         self._events: Any = SummaryWriter(folder, purge_step=step + 1)
@@ -182,7 +202,7 @@ class _Log:
         self._since, self._steps = now, at.step
         row = {"step": at.step, "epoch": at.epoch, **{k: round(v, 6) for k, v in metrics.items()}}
         row |= {"learning_rate": rate, "clips_per_s": round(clips_per_s, 3), "data_wait_s": round(wait_s, 4)}
-        self._files.log(row)
+        append_metrics(self._files.store, self._files.folder, row)
         for name, value in row.items():
             if name != "step":
                 self._events.add_scalar(name, value, at.step)

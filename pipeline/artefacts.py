@@ -19,6 +19,11 @@ def report_name(shard: int) -> str:
     return f"{shard:06d}.json"
 
 
+def rejects_name(folder: str) -> str:
+    """The rejects table of an artefact; beside embeddings it lies one folder down, so that *.parquet are rows alone."""
+    return f"{folder}/_rejects/rejects.parquet" if folder.startswith("embeddings/") else f"{folder}/rejects.parquet"
+
+
 def read_manifest(store: Store, folder: str, made_by: str) -> Manifest:
     """Manifest of a finished artefact; one clear error where it is absent or unfinished."""
     name = f"{folder}/manifest.json"
@@ -44,7 +49,7 @@ def read_samples(store: Store, folder: str, manifest: Manifest) -> list[tuple[in
 
 def only_artefact(store: Store, folder: str, option: str, made_by: str) -> str:
     """The name of the one finished artefact in `folder`; an error that names `option` where there are more or none."""
-    names = [name for name in store.list(folder) if store.exists(f"{folder}/{name}/manifest.json")]
+    names = [name for name in store.list(folder) if "@" not in name and store.exists(f"{folder}/{name}/manifest.json")]
     if not names:
         raise MotionpipeError(f"{folder}/ holds nothing finished in {store.uri}; run: {made_by}")
     if len(names) > 1:

@@ -49,10 +49,6 @@ def read_clip_and_flow(
     counts = read_rows(*place, "valid.npy", rows)[:: sample.stride].astype(np.float32)
     grid = network_grid((flow.shape[2], flow.shape[3]), cell, config)
     pooled, weight = resample_cells(flow, counts / np.float32(cell**2), grid.rows, grid.cols)
-    if flow.shape[1] == 2:
-        # pixels of the stored frame become pixels of the frame that the network sees
-        scale = np.array([grid.cols / flow.shape[3], grid.rows / flow.shape[2]], dtype=np.float32) * grid.cell / cell
-        pooled *= scale[:, None, None]
     y, x = crop_corner(grid, config.crop, ref.crop_y, ref.crop_x)
     side = config.crop // grid.cell
     inside = np.s_[..., y // grid.cell : y // grid.cell + side, x // grid.cell : x // grid.cell + side]

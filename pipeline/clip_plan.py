@@ -53,6 +53,8 @@ def plan_epoch(samples: Sequence[TrainSample], epoch: int, config: TrainSection)
     Every sample comes once before any comes twice. What does not fill a last step is left out, so that every worker
     gets equally many; at least one step is made.
     """
+    if not samples:
+        return []
     generator = np.random.default_rng([config.seed, epoch])
     count = max(config.clips_per_epoch or len(samples), config.global_batch)
     rounds = -(-count // len(samples))

@@ -32,7 +32,7 @@ class CellSample:
 
 @dataclass(frozen=True)
 class Fit:
-    """Fitted centres (K, C), centre 0 fixed at zero, and the inertia after each Lloyd iteration."""
+    """Fitted centres (K, C), centre 0 fixed at zero, and the inertia before each Lloyd iteration and at the end."""
 
     centres: Vectors
     inertia: tuple[float, ...]
@@ -52,6 +52,9 @@ def sample_cells(samples: Iterable[FlowCells], num_samples: int, config: Codeboo
         generator = np.random.default_rng([config.seed, *hashlib.sha256(cells.key.encode()).digest()[:8]])
         moving[cells.key] = _draw(vectors[is_moving], share, generator)
         static[cells.key] = _draw(vectors[~is_moving], share, generator)
+    if seen.any() and not seen[0]:
+        threshold = "codebook.static_below_m or codebook.static_below_px"
+        raise MotionpipeError(f"nothing moves in the {int(seen[1])} training cells; if it should, lower {threshold}")
     if not seen.any():
         raise MotionpipeError("the training split holds no valid flow cell; check the protocol and the flow's rejects")
     sample = _balanced(_in_key_order(moving), _in_key_order(static), seen, config)
@@ -96,6 +99,8 @@ def fit_kmeans(vectors: Vectors, config: CodebookSection) -> Fit:
             if np.array_equal(moved, centres):
                 break
             centres = moved
+        _, distances = pairwise_distances_argmin_min(vectors, centres)
+        inertia.append(float(np.square(distances, dtype=np.float64).sum()))
     order = np.lexsort(centres[1:].T[::-1]) + 1
     return Fit(centres[np.concatenate([[0], order])], tuple(inertia))
 

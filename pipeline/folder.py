@@ -6,12 +6,14 @@ import csv
 import hashlib
 import io
 import os
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import DataSection
 from ..schemas.recording import Recording
+from .groups import film_of
 
 PROTOCOLS = ("split",)
 VIDEO_SUFFIXES = frozenset(
@@ -32,9 +34,10 @@ def index_folder(source: Path, data: DataSection) -> list[Recording]:
     classes = sorted({label for _, label, _ in rows if label is not None})
     has_split = any(split is not None for _, _, split in rows)
     names = _short_names([path for path, _, _ in rows])
+    parts = {} if has_split else seeded_parts({names[path]: label for path, label, _ in rows}, data)
     recordings = []
     for path, label, split in sorted(rows):
-        part = split if has_split else _seeded_part(names[path], data)
+        part = split if has_split else parts[names[path]]
         recordings.append(
             Recording(
                 recording_id=names[path],
@@ -52,7 +55,7 @@ _Row = tuple[str, str | None, str | None]
 
 
 def _walk(source: Path) -> list[_Row]:
-    """(path, label, split) of each video file; the label is its folder, the split the train/ or test/ above it."""
+    """(path, label, split) of each video; its label is the folder below the source, or below train/ or test/."""
     paths = [
         Path(folder, name).relative_to(source)
         for folder, _, names in os.walk(source)
@@ -60,11 +63,19 @@ def _walk(source: Path) -> list[_Row]:
         if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
     ]
     tops = {path.parts[0] for path in paths}
-    has_parts = tops & {"train", "test"} and tops <= {"train", "test", *_NO_PART}
+    strangers = sorted(top for top in tops if top.lower() not in {"train", "test", *_NO_PART})
+    named = {top.lower() for top in tops} & {"train", "test"}
+    has_parts = bool(named) and not strangers  # "train" beside "bus" is a class
+    if len(named) == 2 and strangers:
+        raise MotionpipeError(
+            f"{source} has {', '.join(strangers)} beside train and test; move it out, below one of them, or list the "
+            "videos in a CSV path,label,split"
+        )
     rows: list[_Row] = []
     for path in paths:
         folders = path.parts[1:-1] if has_parts else path.parts[:-1]
-        rows.append((path.as_posix(), folders[-1] if folders else None, path.parts[0] if has_parts else None))
+        part = path.parts[0].lower() if has_parts else None
+        rows.append((path.as_posix(), folders[0] if folders else None, part))
     return rows
 
 
@@ -95,7 +106,7 @@ def _csv_row(file: Path, number: int, row: dict[str | None, Any]) -> _Row:
         raise MotionpipeError(f"{file}, line {number}: no path")
     if split not in ("train", "test") and split not in _NO_PART:
         raise MotionpipeError(f"{file}, line {number}: split must be train, test or unused, got {split!r}")
-    return path, label or None, (split if "split" in row else None)
+    return os.path.normpath(path), label or None, (split if "split" in row else None)
 
 
 def _short_names(paths: list[str]) -> dict[str, str]:
@@ -106,7 +117,29 @@ def _short_names(paths: list[str]) -> dict[str, str]:
     return {path: Path(path).relative_to(shared).as_posix() for path in paths}
 
 
-def _seeded_part(path: str, data: DataSection) -> str:
-    """Part of a recording in a random split that depends on its path and the seed alone."""
-    digest = hashlib.sha256(f"{data.split_seed}:{path}".encode()).digest()
-    return "test" if int.from_bytes(digest[:8], "big") < data.test_fraction * 2**64 else "train"
+def seeded_parts(labels: dict[str, str | None], data: DataSection) -> dict[str, str]:
+    """Name to "train" or "test": a random split by the seed, class by class, that keeps source films together.
+
+    labels: name of each recording to its class. Films (`film_of`) come in the order of their hash; one goes to the test
+    part while all of its classes are below their quota there. A class of two films or more is in both parts.
+    """
+    films: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(labels):
+        films[film_of(name, labels[name])].append(name)
+    films_of = Counter(label for names in films.values() for label in {labels[name] for name in names})
+    sizes = Counter(labels.values())
+    quota = {
+        label: max(1, round(data.test_fraction * size)) if films_of[label] > 1 else 0 for label, size in sizes.items()
+    }
+    taken, left = Counter[str | None](), Counter(films_of)
+    parts: dict[str, str] = {}
+    for film in sorted(films, key=lambda name: hashlib.sha256(f"{data.split_seed}:{name}".encode()).digest()):
+        classes = {labels[name] for name in films[film]}
+        # the last film of a class that is not yet in the training part stays there
+        is_test = all(taken[label] < quota[label] and left[label] > 1 for label in classes)
+        for label in classes:
+            left[label] -= 1
+        for name in films[film]:
+            parts[name] = "test" if is_test else "train"
+            taken[labels[name]] += is_test
+    return parts

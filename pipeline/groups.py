@@ -14,13 +14,20 @@ _UCF_GROUP = re.compile(r"_c\d+$")
 
 
 def group_of(recording: Recording) -> str:
-    """The recording's group, else its subject, else the film that its file name tells, else the recording itself."""
+    """The recording's group, else its subject, else the film that its file name tells."""
     if recording.group is not None:
         return recording.group
     if recording.subject is not None:
         return f"subject-{recording.subject}"
-    stem = PurePosixPath(recording.path).stem
+    return film_of(recording.path, recording.label_name)
+
+
+def film_of(path: str, label_name: str | None) -> str:
+    """The source film that an HMDB51 or UCF101 file name tells, else the name itself."""
+    stem = PurePosixPath(path).stem
     film = _HMDB_TAGS.sub("", stem)
     if film != stem:
-        return film.removesuffix(f"_{recording.label_name}")
-    return _UCF_GROUP.sub("", stem)
+        return film.removesuffix(f"_{label_name}")
+    group = _UCF_GROUP.sub("", stem)
+    # another name says nothing of its film: the same stem in two folders is two recordings
+    return group if group != stem else str(PurePosixPath(path).with_suffix(""))

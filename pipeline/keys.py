@@ -13,14 +13,15 @@ _LONGEST = 72
 
 
 def slug(path: str) -> tuple[str, bool]:
-    """`path` without its extension in [A-Za-z0-9_-], and whether it had to be shortened."""
+    """`path` without its extension in [A-Za-z0-9_-], and whether it was shortened or lost letters."""
     stem = str(PurePosixPath(path).with_suffix(""))
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_") or "recording"
-    return (name, False) if len(name) <= _LONGEST - 9 else (name[: _LONGEST - 9], True)
+    lossy = not stem.isascii() or len(name) > _LONGEST - 9
+    return name[: _LONGEST - 9], lossy
 
 
 def unique_keys(paths: Sequence[str]) -> list[str]:
-    """One key a path: its slug, with 8 hex digits of the path's hash where the slug alone is shared or shortened."""
+    """One key a path: its slug, with 8 hex digits of the path's hash where the slug alone is shared or lossy."""
     slugs = [slug(path) for path in paths]
     uses = Counter(name.lower() for name, _ in slugs)
     keys = [

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..schemas.errors import MotionpipeError
 from .store import Store
 
 ROW_GROUP = 4096
@@ -19,8 +20,11 @@ def read_parquet(store: Store, name: str, columns: Sequence[str] | None = None) 
     while they give back Python's buffers.
     """
     source = pa.BufferReader(store.read_bytes(name))
-    with pq.ParquetFile(source, pre_buffer=False) as file:
-        return file.read(columns=columns, use_threads=False)
+    try:
+        with pq.ParquetFile(source, pre_buffer=False) as file:
+            return file.read(columns=columns, use_threads=False)
+    except pa.ArrowInvalid as error:
+        raise MotionpipeError(f"{name} in {store.uri} is damaged: {error}") from error
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

@@ -79,12 +79,12 @@ class Choice:
     note: str
 
 
-def fit_probe(kind: Kind, train: ProbeData, config: ClassifySection) -> tuple[Probe, Choice]:
+def fit_probe(kind: Kind, train: ProbeData, config: ClassifySection, workers: int = 1) -> tuple[Probe, Choice]:
     """Standardise and fit on the training rows, with C or k by grouped cross-validation inside them.
 
     linear: multinomial logistic regression. svm: linear SVM, one against one. knn: cosine neighbours. A group is never
     on both sides of a fold; the value with the best accuracy over recordings wins, the smaller one on a tie.
-    MotionpipeError where the training rows show fewer than two classes.
+    `workers` threads try the values (speed only). MotionpipeError where the training rows show fewer than two classes.
     """
     if len(np.unique(train.labels)) < 2:
         raise MotionpipeError("a probe needs training recordings of at least two classes, this split has fewer")

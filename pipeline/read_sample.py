@@ -12,6 +12,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from ..schemas.clip import Clip
+from ..schemas.errors import MotionpipeError
 from ..schemas.report import SampleEntry
 from . import depth_codec
 from .artefacts import tar_name
@@ -24,7 +25,10 @@ def read_members(store: Store, folder: str, shard: int, entry: SampleEntry, name
     places = {name: entry.members[name] for name in names}
     first = min(offset for offset, _ in places.values())
     last = max(offset + size for offset, size in places.values())
-    data = store.read_range(f"{folder}/{tar_name(shard)}", first, last - first)
+    name = f"{folder}/{tar_name(shard)}"
+    data = store.read_range(name, first, last - first)
+    if len(data) != last - first:
+        raise MotionpipeError(f"{name} in {store.uri} is shorter than its report says; copy it again or make it anew")
     return {name: data[offset - first : offset - first + size] for name, (offset, size) in places.items()}
 
 

@@ -12,6 +12,8 @@ from typing import IO, Any, cast
 
 import fsspec
 
+from ..schemas.errors import MotionpipeError
+
 _TEMPORARY = ".tmp-"
 
 
@@ -23,8 +25,15 @@ class Store:
 
     @classmethod
     def at(cls, location: str) -> Store:
-        """A store at a local path or an fsspec URI."""
-        return cls(location if "://" in location else str(Path(location).expanduser().resolve()))
+        """A store at a local path or an fsspec URI; one clear error where nothing can open that kind of URI."""
+        location = location.removeprefix("file://")
+        if "://" not in location:
+            return cls(str(Path(location).expanduser().resolve()))
+        try:
+            fsspec.core.url_to_fs(location)
+        except (ImportError, ValueError) as error:
+            raise MotionpipeError(f"store {location} cannot be opened: {error}") from error
+        return cls(location)
 
     @property
     def is_local(self) -> bool:

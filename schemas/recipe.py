@@ -45,14 +45,14 @@ class ShardSection(Section):
     jpeg_quality: int = Field(92, ge=1, le=100, description="JPEG quality of RGB frames, 4:2:0")
     depth_codec: Literal["d16", "png16"] = Field("d16", description="lossless code of depth frames")
     max_frames: int = Field(2000, ge=2, le=100_000, description="a longer recording is cut into segments [frames]")
-    recordings_per_shard: int = Field(64, ge=1, le=100_000, description="recordings in one tar [count]")
+    recordings_per_shard: int = Field(16, ge=1, le=100_000, description="recordings in one tar [count]")
 
 
 class FlowSection(Section):
     """How motion between frames is estimated."""
 
     method: Literal["auto", "pd", "dis"] = Field(
-        "auto", description="pd: RGB-D scene flow; dis: optical flow; auto: pd where every sample has depth, else dis"
+        "auto", description="pd: RGB-D scene flow; dis: optical flow; auto: pd where any sample has depth, else dis"
     )
     step_s: float = Field(
         0.1, gt=0, le=10, description="time from a frame to its partner; stride = round(step_s * fps) [s]"
@@ -95,7 +95,9 @@ class TrainSection(Section):
     """The network and its schedule."""
 
     model: Literal["atomic-flow"] = Field("atomic-flow", description="the network to train")
-    modality: Literal["depth", "rgb", "rgbd"] = Field("depth", description="what the encoder sees")
+    modality: Literal["auto", "depth", "rgb", "rgbd"] = Field(
+        "auto", description="what the encoder sees; auto: the stream that the flow lies on"
+    )
     frame_short_side: int = Field(
         120, ge=16, le=1024, description="stored frames are reduced to this before the crop [px]"
     )
@@ -127,7 +129,7 @@ class TrainSection(Section):
     milestones: tuple[Probability, ...] = Field(
         (0.6, 0.85), description="the rate falls tenfold at these parts of the run [fraction]"
     )
-    weight_decay: float = Field(5e-4, ge=0, description="decoupled from nothing: Adam's L2 term")
+    weight_decay: float = Field(5e-4, ge=0, description="weight of Adam's L2 term")
     grad_clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
     checkpoint_every: int = Field(200, ge=1, description="optimiser steps between checkpoints [count]")
     seed: int = Field(0, ge=0, description="seed of weights, order, crops and flips")

@@ -12,10 +12,22 @@ from motionpipe.schemas.recipe import TrainSection
 from pydantic import ValidationError
 
 REFERENCE = TrainSection(
-    crop=224, frame_short_side=240, widths=(64, 128, 256, 512, 512), hidden=64, deconv_widths=(256, 128, 64)
+    modality="depth",
+    crop=224,
+    frame_short_side=240,
+    widths=(64, 128, 256, 512, 512),
+    hidden=64,
+    deconv_widths=(256, 128, 64),
 )
 TINY = TrainSection(
-    crop=32, frame_short_side=32, widths=(4, 8, 8, 16, 16), hidden=8, deconv_widths=(8, 8), steps=3, micro_batch=8
+    modality="depth",
+    crop=32,
+    frame_short_side=32,
+    widths=(4, 8, 8, 16, 16),
+    hidden=8,
+    deconv_widths=(8, 8),
+    steps=3,
+    micro_batch=8,
 )
 
 
@@ -90,7 +102,7 @@ def test_small_configuration_reaches_its_grid_for_every_modality(modality, chann
     ],
 )
 def test_code_side_follows_from_the_sizes(sizes, code):
-    assert TrainSection(**sizes).code_side == code
+    assert TrainSection(modality="depth", **sizes).code_side == code
 
 
 @pytest.mark.parametrize(
@@ -105,7 +117,7 @@ def test_code_side_follows_from_the_sizes(sizes, code):
 )
 def test_sizes_that_do_not_meet_are_refused(sizes):
     with pytest.raises(ValidationError, match="crop"):
-        TrainSection(**sizes)
+        TrainSection(modality="depth", **sizes)
 
 
 @pytest.mark.parametrize("feedback", [False, True])

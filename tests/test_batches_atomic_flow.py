@@ -11,9 +11,9 @@ from motionpipe.schemas.recipe import TrainSection
 
 FRAMES, HEIGHT, WIDTH, CELL = 7, 96, 160, 4
 SIDE, LEFT, TOP = 24, 40, 40  # px, whole cells also after 2:1 pooling
-SAME = TrainSection(frame_short_side=96, crop=64, cell=4, steps=4)
-HALF = TrainSection(frame_short_side=48, crop=32, cell=2, deconv_widths=(8, 8, 8), steps=4)
-POOL = TrainSection(frame_short_side=96, crop=64, cell=8, deconv_widths=(8,), steps=4)
+SAME = TrainSection(modality="depth", frame_short_side=96, crop=64, cell=4, steps=4)
+HALF = TrainSection(modality="depth", frame_short_side=48, crop=32, cell=2, deconv_widths=(8, 8, 8), steps=4)
+POOL = TrainSection(modality="depth", frame_short_side=96, crop=64, cell=8, deconv_widths=(8,), steps=4)
 CENTRE = ClipRef(sample=0, start=0, crop_y=0.5, crop_x=0.3, flip=False)
 
 
@@ -120,19 +120,19 @@ def test_cells_below_half_are_invalid(store, depth_sample):
     assert right[0].all(axis=0).tolist() == [not 20 <= col < 22 for col in range(16, 32)]
 
 
-def test_pixels_of_flow_become_pixels_of_the_reduced_frame(store, put_sample, moving_square):
+def test_pixels_of_flow_stay_those_of_the_stored_frame_as_the_codebook_has_them(store, put_sample, moving_square):
     bright = np.repeat(moving_square(FRAMES, HEIGHT, WIDTH, side=SIDE, x=LEFT, y=TOP, step=CELL)[..., None], 3, axis=3)
     flow, valid = square_flow(2, CELL)
     sample = TrainSample(0, *put_sample("rgb", rgb=bright, flow=flow, valid=valid))
-    for config, scale in ((SAME, 1.0), (HALF, 0.5)):
+    for config in (SAME, HALF):
         rgb = config.model_copy(update={"modality": "rgb"})
         frames, target, _ = read_clip_and_flow(store, "flow/fake", CELL, sample, CENTRE, rgb)
         assert frames.shape == (2, 3, config.crop, config.crop)
         second = cells_of(frames[1, 0] > 0, config.cell)
         assert second.any()
         np.testing.assert_array_equal(target[0, 0] != 0, second)
-        np.testing.assert_allclose(target[0, 0][second], 4 * scale, rtol=1e-3)
-        np.testing.assert_allclose(target[0, 1][second], 2 * scale, rtol=1e-3)
+        np.testing.assert_allclose(target[0, 0][second], 4, rtol=1e-3)
+        np.testing.assert_allclose(target[0, 1][second], 2, rtol=1e-3)
 
 
 def test_a_batch_stacks_its_clips(store, depth_sample):

@@ -4,7 +4,7 @@ from motionpipe.pipeline.embed_sample import Encoder, clip_frames, embed_sample,
 from motionpipe.schemas.recipe import EmbedSection, TrainSection
 from motionpipe.schemas.recording import Recording
 
-TRAIN = TrainSection(frame_short_side=96, crop=64, cell=4)
+TRAIN = TrainSection(modality="depth", frame_short_side=96, crop=64, cell=4)
 
 
 def frames_of(num_frames, stride=1, **changed):

@@ -52,12 +52,22 @@ def test_no_labels_is_fine(tmp_path):
     assert [(r.label, r.label_name) for r in index_folder(tmp_path, DATA)] == [(None, None)] * 2
 
 
-def test_the_seeded_split_does_not_depend_on_the_other_recordings(tmp_path):
-    make(tmp_path, *(f"c{i % 3}/{i}.avi" for i in range(60)))
-    before = {r.path: r.splits for r in index_folder(tmp_path, DATA)}
-    make(tmp_path, *(f"c{i % 3}/{i}.avi" for i in range(60, 90)))
-    after = {r.path: r.splits for r in index_folder(tmp_path, DATA)}
-    assert all(after[path] == splits for path, splits in before.items())
+def test_the_seeded_split_gives_every_class_both_parts(tmp_path):
+    make(tmp_path, *(f"c{i % 3}/{i}.avi" for i in range(6)), "alone/x.avi")
+    parts = {r.path: (r.label_name, r.splits["split"]) for r in index_folder(tmp_path, DATA)}
+    for label in ("c0", "c1", "c2"):
+        assert sorted(part for name, part in parts.values() if name == label) == ["test", "train"]
+    assert parts["alone/x.avi"] == ("alone", "train")
+
+
+def test_the_seeded_split_keeps_clips_of_one_film_together(tmp_path):
+    make(tmp_path, *(f"Archery/v_Archery_g{g:02}_c{c:02}.avi" for g in range(1, 9) for c in range(1, 4)))
+    parts = {}
+    for recording in index_folder(tmp_path, DATA):
+        parts.setdefault(recording.path[:-8], set()).add(recording.splits["split"])
+    assert {len(of_film) for of_film in parts.values()} == {1}
+    assert {"train"} in parts.values()
+    assert {"test"} in parts.values()
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5])

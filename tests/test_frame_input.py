@@ -3,9 +3,13 @@ import pytest
 from motionpipe.pipeline.frame_input import RGB_MEAN, RGB_STD, Grid, crop_corner, network_grid, prepare_frames
 from motionpipe.schemas.recipe import TrainSection
 
-SAME = TrainSection(frame_short_side=96, crop=64, cell=4)  # frames of 96 px keep their size
-HALF = TrainSection(frame_short_side=48, crop=32, cell=2, deconv_widths=(8, 8, 8))  # 2:1, a cell stays a cell
-POOL = TrainSection(frame_short_side=96, crop=64, cell=8, deconv_widths=(8,))  # four stored cells become one
+SAME = TrainSection(modality="depth", frame_short_side=96, crop=64, cell=4)  # frames of 96 px keep their size
+HALF = TrainSection(
+    modality="depth", frame_short_side=48, crop=32, cell=2, deconv_widths=(8, 8, 8)
+)  # 2:1, a cell stays a cell
+POOL = TrainSection(
+    modality="depth", frame_short_side=96, crop=64, cell=8, deconv_widths=(8,)
+)  # four stored cells become one
 
 
 @pytest.mark.parametrize(
@@ -17,7 +21,12 @@ POOL = TrainSection(frame_short_side=96, crop=64, cell=8, deconv_widths=(8,))  #
         ((48, 64), 4, SAME, Grid(24, 32, 4)),
         ((20, 40), 4, SAME, Grid(20, 40, 4)),  # never enlarged
         ((10, 40), 4, SAME, Grid(16, 40, 4)),  # but stretched to the crop where a side is shorter than that
-        ((106 // 4, 128 // 4), 4, TrainSection(frame_short_side=76, crop=64, deconv_widths=(8, 8)), Grid(19, 23, 4)),
+        (
+            (106 // 4, 128 // 4),
+            4,
+            TrainSection(modality="depth", frame_short_side=76, crop=64, deconv_widths=(8, 8)),
+            Grid(19, 23, 4),
+        ),
     ],
 )
 def test_the_grid_follows_the_frame(stored, stored_cell, config, expected):

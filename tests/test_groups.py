@@ -33,5 +33,5 @@ def test_clips_of_ucf101_belong_to_their_group():
 
 
 def test_any_other_recording_stands_for_itself():
-    assert group("wave/my_wave.mp4", "wave") == "my_wave"
-    assert group("a/film_wave_f_nm.mp4", "wave") == "film_wave_f_nm"
+    assert group("wave/my_wave.mp4", "wave") == "wave/my_wave"
+    assert group("a/film_wave_f_nm.mp4", "wave") == "a/film_wave_f_nm"

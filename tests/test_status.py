@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 from motionpipe.jobs.cli import main
 from motionpipe.jobs.flow import flow
-from motionpipe.jobs.inventory import list_artefacts, metrics_rows
+from motionpipe.jobs.inventory import list_artefacts
+from motionpipe.jobs.metrics_log import read_metrics
 from motionpipe.jobs.options import RunOptions
 from motionpipe.jobs.recipe_files import load_recipe
 from motionpipe.jobs.shard import shard
@@ -78,7 +79,7 @@ def test_a_run_shows_its_last_row_and_step_of_planned(rgb_store):
 
 def test_a_line_that_is_still_being_written_is_left_out(rgb_store):
     begin_run(rgb_store, json.dumps(ROW) + '\n{"step": 4, "epo')
-    assert metrics_rows(rgb_store, "runs/first") == [ROW]
+    assert read_metrics(rgb_store, "runs/first") == [ROW]
     begin_run(rgb_store, "")
     assert "nothing logged yet" in line_of(rgb_store, "runs/first")
 

@@ -3,13 +3,17 @@
 import hashlib
 import json
 import os
+import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,9 +21,16 @@ import torch
 import webdataset as wds
 from click.testing import CliRunner
 from motionpipe.jobs.cli import main
+from motionpipe.jobs.codebook import read_codebook
+from motionpipe.jobs.recipe_files import load_recipe
+from motionpipe.jobs.train import find_parents, resolve_modality, training_samples
 from motionpipe.models.codebook import encode
-from motionpipe.pipeline.fit_codebook import codebook_from_bytes
+from motionpipe.pipeline.artefacts import read_manifest, read_samples
+from motionpipe.pipeline.batches_atomic_flow import build_batch
+from motionpipe.pipeline.clip_plan import ClipRef
 from motionpipe.pipeline.generate_ntu import GeneratorConfig, list_recordings, write_recording
+from motionpipe.pipeline.read_sample import read_array
+from motionpipe.pipeline.store import Store
 
 # performers 1, 2 are training subjects of xsub and 3 is a test subject; cameras 2, 3 train xview and 1 tests it
 SET = GeneratorConfig(
@@ -150,13 +161,13 @@ def test_plain_webdataset_opens_a_shard(store):
 
 
 def test_parquet_opens_in_pyarrow_and_duckdb_with_a_fixed_size_list(store):
-    file = store / "embeddings/a/000000.parquet"
-    table = pq.read_table(file)
+    table = pq.read_table(store / "embeddings/a/000000.parquet")
     assert table.schema.field("embedding").type == pa.list_(pa.float32(), 8)
     assert table.schema.metadata[b"run"] == b"a"
     assert set(table["splits"][0].as_py()) == {"xsub:train", "xview:test"}
-    count, dim = duckdb.sql(f"select count(*), min(len(embedding)) from '{file}'").fetchall()[0]
-    assert (count, dim) == (table.num_rows, 8)
+    rows = f"'{store}/embeddings/a/*.parquet'"
+    count, dim = duckdb.sql(f"select count(*), min(len(embedding)) from {rows}").fetchall()[0]
+    assert (count, dim) == (36, 8)
 
 
 def test_trained_and_untrained_embeddings_have_the_same_rows_and_other_values(store):
@@ -222,15 +233,20 @@ def test_a_run_killed_in_the_middle_resumes_to_the_same_weights(store, recipe):
 
 def kill_when(words, condition):
     """Run the command line in a process of its own and kill it as soon as the condition holds."""
+    assert stop_when(words, condition, signal.SIGKILL) == -signal.SIGKILL
+
+
+def stop_when(words, condition, number):
+    """The same with any signal; returns the exit code."""
     command = [sys.executable, "-m", "motionpipe", *map(str, words)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not condition():
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.poll() is None, "it ended before it could be stopped"
         assert time.monotonic() < deadline
         time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    os.kill(process.pid, number)
+    return process.wait(timeout=120)
 
 
 def test_classify_scores_both_networks_and_keeps_the_predictions(store, recipe):
@@ -255,15 +271,92 @@ def test_single_frames_are_embedded_under_a_name_of_their_own(store, recipe):
     assert all(row["frame_end"] - row["frame_start"] == 1 for row in table.to_pylist())
 
 
-def test_unflipped_codes_of_training_are_the_stored_targets(store):
-    book = codebook_from_bytes((store / "codebook/pd-kmeans-8/codebook.npz").read_bytes())
-    flows = wds.WebDataset(str(store / "flow/pd/000000.tar"), shardshuffle=False).decode()
-    targets = wds.WebDataset(str(store / "targets/pd-kmeans-8/000000.tar"), shardshuffle=False).decode()
-    for flow, target in zip(flows, targets, strict=True):
-        codes = encode(
-            torch.from_numpy(flow["flow.npy"]).float(), torch.from_numpy(book.centres), torch.from_numpy(book.clip)
-        )
-        stored = torch.from_numpy(target["codes.npy"])
-        valid = torch.from_numpy(flow["valid.npy"] >= 8)
-        assert torch.equal(stored == 255, ~valid)
-        assert torch.equal(codes[valid], stored[valid].long())
+def test_unflipped_codes_of_training_batches_are_the_stored_targets(store, recipe):
+    place = Store.at(str(store))
+    config = load_recipe(str(recipe))
+    parents = find_parents(place, config, None)
+    train = resolve_modality(config.train, parents.flow)
+    samples = training_samples(place, parents, train)
+    book, _ = read_codebook(place, parents.book)
+    targets = read_manifest(place, f"targets/{parents.book}", "")
+    stored = {entry.key: (shard, entry) for shard, entry in read_samples(place, f"targets/{parents.book}", targets)}
+    for sample in samples:
+        refs = [ClipRef(0, start, 0.0, 0.0, False) for start in range(sample.num_starts)]
+        batch = build_batch(place, "flow/pd", 4, [sample], refs, train)
+        codes = encode(batch.flow, torch.from_numpy(book.centres), torch.from_numpy(book.clip))
+        audited = torch.from_numpy(read_array(place, f"targets/{parents.book}", *stored[sample.flow.key], "codes.npy"))
+        for clip, ref in enumerate(refs):
+            for step, pair in enumerate(sample.future_pairs(ref.start, train.steps)):
+                expected, valid = audited[pair, :16, :16].long(), batch.valid[clip, step]
+                assert torch.equal(valid, expected != 255)
+                assert torch.equal(codes[clip, step][valid], expected[valid])
+
+
+def test_readme_commands_take_a_folder_of_videos_to_a_report(tmp_path, write_video, moving_square):
+    """The block of README, with small settings: RGB, optical flow, no option that names the modality."""
+    for label, step in (("left", 1), ("right", 2)):
+        (tmp_path / "videos" / label).mkdir(parents=True)
+        for number in range(4):
+            grey = moving_square(12, 72, 96, x=4 + 5 * number, step=step, side=20)
+            write_video(tmp_path / "videos" / label / f"{number}.mkv", np.repeat(grey[..., None], 3, axis=3), fps=10)
+    small = tmp_path / "small.toml"
+    small.write_text(RECIPE)
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    block = readme.split("## Your own recordings")[1].split("```")[1].strip().splitlines()
+    commands = [shlex.split(line, comments=True)[1:] for line in block]
+    assert [words[0] for words in commands][0::6] == ["shard", "report"]
+    for words in commands:
+        extra = ["--store", str(tmp_path / "store")]
+        if words[0] == "shard":
+            words[words.index("--source") + 1] = str(tmp_path / "videos")
+            extra += ["--recipe", str(small)]
+        run(*words, *extra, *([] if words[0] == "report" else ["--workers", "0"]))
+    assert (tmp_path / "store/report/index.html").exists()
+    identity = json.loads((tmp_path / "store/runs/first/identity.json").read_text())["identity"]
+    assert identity["section"]["modality"] == "rgb"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["shard", "flow", "train-cluster"])
+def test_an_interrupt_exits_with_130_and_the_same_command_goes_on(stage, store, source, recipe, tmp_path):
+    other = tmp_path / "store"
+    words = {
+        "shard": ("shard", "--dataset", "ntu", "--source", source, "--set", "shard.recordings_per_shard=1"),
+        "flow": ("flow", "--set", "flow.iterations=400"),
+        "train-cluster": ("train-cluster", "--name", "stopped", "--set", "train.epochs=40"),
+    }[stage]
+    if stage != "shard":
+        shutil.copytree(store, other)
+    if stage == "flow":
+        shutil.rmtree(other / "flow")
+    begun = {
+        "shard": (other / "shards/000000.json").exists,
+        "flow": (other / "flow/pd/000000.json").exists,
+        "train-cluster": (other / "runs/stopped/metrics.jsonl").exists,
+    }[stage]
+    words = (*words, *common(other, recipe))
+    assert stop_when(words, begun, signal.SIGINT) == 130
+    assert not list(other.rglob(".lock"))
+    run(*words)
+
+
+@pytest.mark.ray
+def test_an_interrupt_of_ray_workers_in_training_exits_with_130(store, recipe, tmp_path):
+    other = tmp_path / "store"
+    shutil.copytree(store, other)
+    words = ("train-cluster", "--name", "stopped", "--set", "train.epochs=400", *common(other, recipe, 2))
+    assert stop_when(words, (other / "runs/stopped/metrics.jsonl").exists, signal.SIGINT) == 130
+
+
+def test_a_second_writer_is_told_to_wait(store, source, recipe, tmp_path):
+    other = tmp_path / "store"
+    (other / "shards").mkdir(parents=True)
+    (other / "shards/.lock").write_text(f"{socket.gethostname()} {os.getpid()}")
+    words = ("shard", "--dataset", "ntu", "--source", source, *common(other, recipe))
+    assert "is being written by process" in run(*words, code=1)
+    (other / "shards/.lock").write_text(f"{socket.gethostname()} 999999999")  # no process has this number
+    run(*words)
+
+
+def test_stages_after_shard_go_on_with_its_recipe(store):
+    assert "nothing to do" in run("flow", "--store", store, "--workers", 0)

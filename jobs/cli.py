@@ -155,7 +155,9 @@ def _exit_with(results: StageResult | Iterable[StageResult] | None) -> None:
 
 
 @main.command()
-@click.option("--dataset", required=True, type=click.Choice(("ntu", "folder")), help="Layout of the source.")
+@click.option(
+    "--dataset", required=True, type=click.Choice(("ntu", "folder", "moving-mnist")), help="Layout of the source."
+)
 @click.option(
     "--source", required=True, type=click.Path(path_type=Path), help="Folder of the dataset, or a CSV path,label,split."
 )

@@ -112,7 +112,7 @@ def entries_of(
 def _shown(store: Store, row: PlannedRecording, entry: SampleEntry) -> Shown:
     frame = entry.num_frames // 2
     pictures = []
-    for stream in ("rgb", "depth"):
+    for stream in ("rgb", "depth", "frames"):
         if has_stream(entry, stream):
             image = read_frames(store, SHARDS, row.shard, entry, stream, [frame])[0]
             colours, note = as_picture(image)
@@ -123,7 +123,7 @@ def _shown(store: Store, row: PlannedRecording, entry: SampleEntry) -> Shown:
 def as_picture(frame: npt.NDArray[Any]) -> tuple[Picture, str]:
     """A stored frame as RGB, and the range of its colours where it is depth."""
     if frame.dtype != np.uint16:
-        return frame, ""
+        return (frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2)), ""
     near, far = fp.depth_range(frame)
     note = f"{near / 1000:.2f}–{far / 1000:.2f} m" if frame.any() else "no valid depth"
     return fp.depth_colours(frame, near, far), note

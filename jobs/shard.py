@@ -11,11 +11,12 @@ import click
 
 from ..pipeline.artefacts import SHARDS
 from ..pipeline.datasets import base_folder, index_dataset, require_source
+from ..pipeline.moving_mnist_dataset import moving_mnist_builder
 from ..pipeline.plan import PLAN_FILE, plan_shards, read_plan, read_planned_shard, write_plan
 from ..pipeline.samples import build_samples
 from ..pipeline.store import Store
 from ..pipeline.write_shard import write_tar_shard
-from ..schemas.recipe import Recipe, ShardSection
+from ..schemas.recipe import DataSection, Recipe
 from ..schemas.recording import PlannedRecording, Recording
 from ..schemas.report import Identity, ShardReport
 from .artefact_lock import artefact_lock
@@ -41,7 +42,7 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
             _say_plan(plan)
             counts = Counter(row.shard for row in plan)
             sizes = [counts[number] for number in range(len(counts))]
-            make_worker = partial(shard_worker, store, dataset, base_folder(source), recipe.shard)
+            make_worker = partial(shard_worker, store, dataset, base_folder(source), recipe)
             reports = run_sharded(store, SHARDS, sizes, make_worker, options)
             seconds = round(time.monotonic() - start, 3)
             finish_artefact(store, SHARDS, identity, reports, {"seconds": seconds, "workers": options.workers})
@@ -76,20 +77,27 @@ def _say_changes(plan: list[PlannedRecording], found: list[Recording]) -> None:
 
 def shard_identity(recipe: Recipe, dataset: str) -> Identity:
     """What the shards' bytes depend on, besides the source's own bytes."""
-    data = recipe.data.model_dump(mode="json", include={"limit", "test_fraction", "split_seed"})
+    fields = {"limit", "test_fraction", "split_seed"}
+    if dataset == "moving-mnist":
+        fields |= {name for name in DataSection.model_fields if name.startswith("mnist_")}
+    data = recipe.data.model_dump(mode="json", include=fields)
     return Identity(
         stage="shard", section=recipe.shard.model_dump(mode="json"), data={"dataset": dataset, **data}, parents={}
     )
 
 
-def shard_worker(store: Store, dataset: str, base: Path, config: ShardSection) -> Work:
-    """The work on one shard: its planned recordings, decoded and written."""
+def shard_worker(store: Store, dataset: str, base: Path, recipe: Recipe) -> Work:
+    """The work on one shard: its planned recordings, decoded or generated, and written."""
     import cv2
 
     cv2.setNumThreads(1)
+    if dataset == "moving-mnist":
+        build = moving_mnist_builder(dataset, base, recipe.data)
+    else:
+        build = partial(build_samples, dataset=dataset, base=base, config=recipe.shard)
 
     def run(number: int) -> ShardReport:
         rows = read_planned_shard(store, number)
-        return write_tar_shard(store, SHARDS, number, rows, lambda row: build_samples(row, dataset, base, config))
+        return write_tar_shard(store, SHARDS, number, rows, build)
 
     return run

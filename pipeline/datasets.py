@@ -7,9 +7,9 @@ from pathlib import Path
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import DataSection
 from ..schemas.recording import Recording
-from . import folder, ntu
+from . import folder, moving_mnist_dataset, ntu
 
-DATASETS = ("ntu", "folder")
+DATASETS = ("ntu", "folder", "moving-mnist")
 
 
 def index_dataset(dataset: str, source: Path, data: DataSection) -> list[Recording]:
@@ -20,6 +20,8 @@ def index_dataset(dataset: str, source: Path, data: DataSection) -> list[Recordi
             recordings = ntu.index_ntu(source)
         case "folder":
             recordings = folder.index_folder(source, data)
+        case "moving-mnist":
+            recordings = moving_mnist_dataset.index_moving_mnist(source, data)
         case _:
             raise MotionpipeError(f"unknown dataset {dataset!r}; known: {', '.join(DATASETS)}")
     return recordings[: data.limit]
@@ -33,7 +35,8 @@ def require_source(source: Path) -> None:
 
 def protocols(dataset: str) -> tuple[str, ...]:
     """Names of a dataset's split protocols, the customary one first."""
-    return {"ntu": ntu.PROTOCOLS, "folder": folder.PROTOCOLS}[dataset]
+    known = {"ntu": ntu.PROTOCOLS, "folder": folder.PROTOCOLS, "moving-mnist": moving_mnist_dataset.PROTOCOLS}
+    return known[dataset]
 
 
 def base_folder(source: Path) -> Path:

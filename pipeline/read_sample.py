@@ -46,14 +46,16 @@ def read_meta(store: Store, folder: str, shard: int, entry: SampleEntry) -> dict
 
 
 def has_stream(entry: SampleEntry, stream: str) -> bool:
-    """Whether the sample holds frames of "rgb" or "depth"."""
-    return any(name.startswith(f"{stream}.0000.") for name in entry.members)
+    """Whether the sample holds frames of "rgb" or "depth", or generated "frames"."""
+    return f"{stream}.npy" in entry.members or any(name.startswith(f"{stream}.0000.") for name in entry.members)
 
 
 def read_frames(
     store: Store, folder: str, shard: int, entry: SampleEntry, stream: str, frames: Sequence[int]
 ) -> npt.NDArray[Any]:
-    """Frames of a stream: rgb uint8 (T, H, W, 3) or depth uint16 (T, H, W) in millimetres."""
+    """Frames of a stream: rgb uint8 (T, H, W, 3), depth uint16 (T, H, W) in millimetres, "frames" uint8 (T, H, W)."""
+    if f"{stream}.npy" in entry.members:
+        return read_array(store, folder, shard, entry, f"{stream}.npy")[list(frames)]
     extension = next(name for name in entry.members if name.startswith(f"{stream}.0000.")).rsplit(".", 1)[-1]
     names = [f"{stream}.{i:04d}.{extension}" for i in frames]
     members = read_members(store, folder, shard, entry, names)

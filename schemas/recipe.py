@@ -9,11 +9,12 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
+DigitSpeed = Annotated[float, Field(gt=0, le=36)]
 
 
 class Section(BaseModel):
@@ -34,6 +35,29 @@ class DataSection(Section):
         0.3, gt=0, lt=1, description="`folder` without splits: part that is for testing [fraction]"
     )
     split_seed: int = Field(0, ge=0, description="`folder` without splits: seed of the split by recording")
+    mnist_train_sequences: int = Field(
+        2000, ge=0, le=1_000_000, description="moving-mnist: sequences of training digits [count]"
+    )
+    mnist_test_sequences: int = Field(
+        10_000, ge=0, le=10_000, description="moving-mnist: first sequences of the fixed test set [count]"
+    )
+    mnist_digits: int = Field(2, ge=1, le=16, description="moving-mnist: digits in a sequence [count]")
+    mnist_frames: int = Field(
+        20, ge=2, le=1000, description="moving-mnist: length of a sequence, which is never cut [frames]"
+    )
+    mnist_speed_px: tuple[DigitSpeed, DigitSpeed] | None = Field(
+        None, description="moving-mnist: range that speeds are drawn from; default: 3.6 for all [px a frame]"
+    )
+    mnist_seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="moving-mnist: seed of the training sequences; the test set has its own"
+    )
+
+    @field_validator("mnist_speed_px")
+    @classmethod
+    def _slowest_first(cls, speeds: tuple[float, float] | None) -> tuple[float, float] | None:
+        if speeds is not None and speeds[0] > speeds[1]:
+            raise ValueError("the slowest speed comes first")
+        return speeds
 
 
 class ShardSection(Section):

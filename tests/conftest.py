@@ -1,5 +1,6 @@
 """Small fakes whose truth is known, shared as fixtures (test files cannot import each other)."""
 
+import gzip
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -69,6 +70,18 @@ def write_depth():
         for number, image in enumerate(depth, start=1):
             assert cv2.imwrite(str(folder / f"{prefix}-{number:08d}.png"), image)
         return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_idx():
+    """Write a uint8 array as an IDX file, gzipped where the name ends in .gz."""
+
+    def write(path, array):
+        data = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+        path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+        return path
 
     return write
 

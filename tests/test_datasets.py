@@ -24,7 +24,7 @@ def test_a_limit_takes_the_first_ones(folder):
 
 
 def test_unknown_names_are_answered_with_the_known_ones(folder):
-    with pytest.raises(MotionpipeError, match=r"unknown dataset 'imagenet'; known: ntu, folder"):
+    with pytest.raises(MotionpipeError, match=r"unknown dataset 'imagenet'; known: ntu, folder, moving-mnist"):
         index_dataset("imagenet", folder, DataSection())
 
 
@@ -36,7 +36,8 @@ def test_a_source_that_is_not_there(tmp_path):
 
 
 def test_every_dataset_has_a_protocol():
-    assert {name: protocols(name)[0] for name in DATASETS} == {"ntu": "xsub", "folder": "split"}
+    first = {name: protocols(name)[0] for name in DATASETS}
+    assert first == {"ntu": "xsub", "folder": "split", "moving-mnist": "official"}
 
 
 def test_paths_start_from_the_folder_or_from_where_the_list_lies(folder):

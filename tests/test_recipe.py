@@ -57,6 +57,12 @@ def test_sections_are_all_frozen_sections():
     [
         ("data", "limit", 0),
         ("data", "test_fraction", 1.0),
+        ("data", "mnist_test_sequences", 10_001),
+        ("data", "mnist_digits", 0),
+        ("data", "mnist_speed_px", (0, 3.6)),
+        ("data", "mnist_speed_px", (5.0, 2.0)),
+        ("data", "mnist_speed_px", (5.0, 36.1)),
+        ("data", "mnist_seed", 2**32),
         ("shard", "short_side", 15),
         ("shard", "jpeg_quality", 101),
         ("shard", "max_frames", 1),

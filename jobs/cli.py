@@ -131,8 +131,11 @@ def _exit_with(results: StageResult | Iterable[StageResult] | None) -> None:
 MakeRecipe = Callable[..., "Recipe"]
 
 
+_DATASETS = ("ntu", "msr-daily", "msr-action3d", "utd-mhad", "ucf101", "hmdb51", "kinetics", "folder")
+
+
 @main.command()
-@click.option("--dataset", required=True, type=click.Choice(("ntu", "folder")), help="Layout of the source.")
+@click.option("--dataset", required=True, type=click.Choice(_DATASETS), help="Layout of the source.")
 @click.option(
     "--source", required=True, type=click.Path(path_type=Path), help="Folder of the dataset, or a CSV path,label,split."
 )

@@ -16,6 +16,7 @@ from ..pipeline.samples import build_samples
 from ..pipeline.store import Store
 from ..pipeline.write_shard import write_tar_shard
 from ..schemas.recipe import Recipe, ShardSection
+from ..schemas.recording import Index
 from ..schemas.report import Identity, ShardReport
 from .options import RunOptions
 from .stage import StageResult, Work, finish_artefact, open_artefact, run_sharded, stage_result
@@ -27,13 +28,15 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
     source = source.expanduser().resolve()
     identity = shard_identity(recipe, dataset)
     # index before anything is written: a wrong --source must leave no trace
-    recordings = [] if store.exists(PLAN_FILE) else index_dataset(dataset, source, recipe.data)
+    index = Index([]) if store.exists(PLAN_FILE) else index_dataset(dataset, source, recipe.data)
     finished = open_artefact(store, SHARDS, identity, recipe, {"source": str(source)})
     if not finished:
         require_source(source)
     if not finished:
-        if recordings:
-            write_plan(store, plan_shards(recordings, recipe.shard.recordings_per_shard))
+        for note in index.notes:
+            click.echo(f"{SHARDS}: {note}", err=True)
+        if index.recordings:
+            write_plan(store, plan_shards(index.recordings, recipe.shard.recordings_per_shard))
         counts = Counter(row.shard for row in read_plan(store))
         sizes = [counts[number] for number in range(len(counts))]
         click.echo(f"{SHARDS}: {sum(sizes)} recordings planned in {len(sizes)} shards", err=True)

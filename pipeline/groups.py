@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePosixPath
-
 from ..schemas.recording import Recording
-
-# HMDB51: "film_name_action_f_cm_np1_ri_med_3.avi" - what stands before the six tags is the source film and the action
-_HMDB_TAGS = re.compile(r"_[a-z]_(?:cm|nm)_np\d_[a-z]{2}_(?:goo|med|bad)_\d+$")
-# UCF101: "v_Action_g08_c01.avi" - clips of one g number come from one source
-_UCF_GROUP = re.compile(r"_c\d+$")
 
 
 def group_of(recording: Recording) -> str:
-    """The recording's group, else its subject, else the film that its file name tells, else the recording itself."""
+    """The recording's group (source film, group of clips), else its subject, else the recording itself."""
     if recording.group is not None:
         return recording.group
     if recording.subject is not None:
         return f"subject-{recording.subject}"
-    stem = PurePosixPath(recording.path).stem
-    film = _HMDB_TAGS.sub("", stem)
-    if film != stem:
-        return film.removesuffix(f"_{recording.label_name}")
-    return _UCF_GROUP.sub("", stem)
+    return recording.recording_id

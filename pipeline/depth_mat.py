@@ -22,6 +22,8 @@ def iterate_depth_mat(path: Path) -> Iterator[DepthFrame]:
     depth = read_mat_array(path, VARIABLES, (None, None, None))
     if depth.ndim == 2:
         depth = depth[:, :, None]
+    if depth.size == 0:
+        raise BadSampleError("no-depth-frames", f"{path} holds no frames; copy it again")
     low, high = float(depth.min()), float(depth.max())
     if not (low >= 0 and high <= 65_535):  # false for NaN, too
         raise BadSampleError("unreadable-depth", f"{path} holds {low:g} to {high:g}, no depths; copy it again")

@@ -77,8 +77,9 @@ def read_msr_action_joints(path: Path, screen: Path | None) -> Joints:
 
 def _action_rows(path: Path) -> npt.NDArray[np.float64]:
     """The rows of a file, (T, 20, 4)."""
+    words = _words(path)
     try:
-        return np.array(_words(path), dtype=np.float64).reshape(-1, JOINTS, 4)
+        return np.array(words, dtype=np.float64).reshape(-1, JOINTS, 4)
     except ValueError as error:
         raise BadSampleError("unreadable-skeleton", f"{path} is not an MSR Action3D skeleton; copy it again") from error
 
@@ -87,9 +88,12 @@ def _words(path: Path) -> list[str]:
     if not path.is_file():
         raise BadSampleError("missing-file", f"{path} does not exist")
     try:
-        return path.read_text(encoding="ascii").split()
+        words = path.read_text(encoding="ascii").split()
     except UnicodeDecodeError as error:
         raise BadSampleError("unreadable-skeleton", f"{path} is no text; copy it again") from error
+    if not words:
+        raise BadSampleError("unreadable-skeleton", f"{path} is empty; copy it again")
+    return words
 
 
 def _unknown(frames: int, bodies: int) -> Joints:

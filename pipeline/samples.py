@@ -19,7 +19,7 @@ from ..schemas.recipe import ShardSection
 from ..schemas.recording import PlannedRecording, Recording
 from .coded_stream import CodedStream, code_depth, code_rgb, hash_files
 from .decode_video import nominal_fps
-from .joints import read_joints, stored_joints
+from .joints import for_each_frame, read_joints, stored_joints
 from .sync_streams import nearest_in_relative_time
 from .write_shard import Sample
 
@@ -65,14 +65,15 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
         "registration": None,
         "source_frame_counts": counts | ({} if joints is None else {"skeleton": len(joints)}),
     }
+    frame_joints = None if joints is None else for_each_frame(joints, num_frames)
     segments = range(0, num_frames, config.max_frames)
     for number, start in enumerate(segments):
         stop = min(start + config.max_frames, num_frames)
         key = planned.key if len(segments) == 1 else f"{planned.key}-s{number:02d}"
         meta = common | {"key": key, "frames": [start, stop], "timestamps_us": times_us[start:stop]}
         members = _frame_members(streams, config.depth_codec, start, stop)
-        if joints is not None:
-            members["joints.npy"] = npy_bytes(stored_joints(joints[start:stop], recording, sizes))
+        if frame_joints is not None:
+            members["joints.npy"] = npy_bytes(stored_joints(frame_joints[start:stop], recording, sizes))
         members["json"] = json.dumps(meta, sort_keys=True, indent=1).encode()
         yield Sample(key, members, stop - start, fps, source_hash, counts={"frames": stop - start})
 

@@ -154,10 +154,21 @@ def _exit_with(results: StageResult | Iterable[StageResult] | None) -> None:
         sys.exit(code)
 
 
-@main.command()
-@click.option(
-    "--dataset", required=True, type=click.Choice(("ntu", "folder", "moving-mnist")), help="Layout of the source."
+_DATASETS = (
+    "ntu",
+    "msr-daily",
+    "msr-action3d",
+    "utd-mhad",
+    "ucf101",
+    "hmdb51",
+    "kinetics",
+    "moving-mnist",
+    "folder",
 )
+
+
+@main.command()
+@click.option("--dataset", required=True, type=click.Choice(_DATASETS), help="Layout of the source.")
 @click.option(
     "--source", required=True, type=click.Path(path_type=Path), help="Folder of the dataset, or a CSV path,label,split."
 )

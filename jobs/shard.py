@@ -17,7 +17,7 @@ from ..pipeline.samples import build_samples
 from ..pipeline.store import Store
 from ..pipeline.write_shard import write_tar_shard
 from ..schemas.recipe import DataSection, Recipe
-from ..schemas.recording import PlannedRecording, Recording
+from ..schemas.recording import Index, PlannedRecording, Recording
 from ..schemas.report import Identity, ShardReport
 from .artefact_lock import artefact_lock
 from .options import RunOptions
@@ -30,14 +30,16 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
     source = source.expanduser().resolve()
     identity = shard_identity(recipe, dataset)
     # index before anything is written: a wrong --source must leave no trace
-    recordings = [] if store.exists(PLAN_FILE) else index_dataset(dataset, source, recipe.data)
+    index = Index([]) if store.exists(PLAN_FILE) else index_dataset(dataset, source, recipe.data)
     with artefact_lock(store, SHARDS):
         way_out = "use another --store"
         finished = open_artefact(store, SHARDS, identity, recipe, {"source": str(source)}, way_out)
         if not finished:
             require_source(source)
-            if recordings:
-                write_plan(store, plan_shards(recordings, recipe.shard.recordings_per_shard))
+            for note in index.notes:
+                click.echo(f"{SHARDS}: {note}", err=True)
+            if index.recordings:
+                write_plan(store, plan_shards(index.recordings, recipe.shard.recordings_per_shard))
             plan = read_plan(store)
             _say_plan(plan)
             counts = Counter(row.shard for row in plan)
@@ -47,7 +49,7 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
             seconds = round(time.monotonic() - start, 3)
             finish_artefact(store, SHARDS, identity, reports, {"seconds": seconds, "workers": options.workers})
     if finished and source.exists():
-        _say_changes(read_plan(store), index_dataset(dataset, source, recipe.data))
+        _say_changes(read_plan(store), index_dataset(dataset, source, recipe.data).recordings)
     return stage_result(store, SHARDS, time.monotonic() - start, not finished, options)
 
 

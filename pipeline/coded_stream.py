@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import simplejpeg
@@ -25,6 +26,10 @@ class CodedStream:
     source_width: int
     source_height: int
     pts_us: list[int | None]
+
+    def picked(self, numbers: Sequence[int]) -> CodedStream:
+        """The frames of these numbers, as a stream without times of its own."""
+        return replace(self, frames=[self.frames[number] for number in numbers], pts_us=[])
 
 
 def code_rgb(path: Path, config: ShardSection) -> CodedStream:

@@ -6,25 +6,52 @@ from pathlib import Path
 
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import DataSection
-from ..schemas.recording import Recording
-from . import folder, moving_mnist_dataset, ntu
+from ..schemas.recording import Index
+from . import folder, hmdb51, kinetics, moving_mnist_dataset, msr_action3d, msr_daily, ntu, ucf101, utd_mhad
 
-DATASETS = ("ntu", "folder", "moving-mnist")
+_PROTOCOLS = {
+    "ntu": ntu.PROTOCOLS,
+    "msr-daily": msr_daily.PROTOCOLS,
+    "msr-action3d": msr_action3d.PROTOCOLS,
+    "utd-mhad": utd_mhad.PROTOCOLS,
+    "ucf101": ucf101.PROTOCOLS,
+    "hmdb51": hmdb51.PROTOCOLS,
+    "kinetics": kinetics.PROTOCOLS,
+    "moving-mnist": moving_mnist_dataset.PROTOCOLS,
+    "folder": folder.PROTOCOLS,
+}
+DATASETS = tuple(_PROTOCOLS)
 
 
-def index_dataset(dataset: str, source: Path, data: DataSection) -> list[Recording]:
+def index_dataset(dataset: str, source: Path, data: DataSection) -> Index:
     """Recordings below `source`, in a fixed order; one clear error where there is nothing to find."""
     require_source(source)
+    index = _index(dataset, source, data)
+    return Index(index.recordings[: data.limit], index.notes)
+
+
+def _index(dataset: str, source: Path, data: DataSection) -> Index:  # noqa: PLR0911
     match dataset:
         case "ntu":
-            recordings = ntu.index_ntu(source)
+            return ntu.index_ntu(source)
+        case "msr-daily":
+            return msr_daily.index_msr_daily(source)
+        case "msr-action3d":
+            return msr_action3d.index_msr_action3d(source)
+        case "utd-mhad":
+            return utd_mhad.index_utd_mhad(source)
+        case "ucf101":
+            return ucf101.index_ucf101(source)
+        case "hmdb51":
+            return hmdb51.index_hmdb51(source)
+        case "kinetics":
+            return kinetics.index_kinetics(source)
         case "folder":
-            recordings = folder.index_folder(source, data)
+            return folder.index_folder(source, data)
         case "moving-mnist":
-            recordings = moving_mnist_dataset.index_moving_mnist(source, data)
+            return Index(moving_mnist_dataset.index_moving_mnist(source, data))
         case _:
             raise MotionpipeError(f"unknown dataset {dataset!r}; known: {', '.join(DATASETS)}")
-    return recordings[: data.limit]
 
 
 def require_source(source: Path) -> None:
@@ -35,8 +62,7 @@ def require_source(source: Path) -> None:
 
 def protocols(dataset: str) -> tuple[str, ...]:
     """Names of a dataset's split protocols, the customary one first."""
-    known = {"ntu": ntu.PROTOCOLS, "folder": folder.PROTOCOLS, "moving-mnist": moving_mnist_dataset.PROTOCOLS}
-    return known[dataset]
+    return _PROTOCOLS[dataset]
 
 
 def base_folder(source: Path) -> Path:

@@ -10,20 +10,35 @@ import numpy as np
 
 from ..schemas.errors import BadSampleError
 from .decode_video import reduced_size
+from .depth_bin import iterate_depth_bin
 from .depth_codec import DepthFrame, decode_png16
+from .depth_mat import iterate_depth_mat
 
 
 def iterate_depth(path: Path, unit_mm: float = 1.0) -> Iterator[DepthFrame]:
     """Frames of a recording's depth in millimetres; `unit_mm` is what one step of the stored values stands for.
 
-    Raises BadSampleError where there are none, one is damaged, or their size changes.
+    `path` is a `.bin` or `.mat` file, or a folder of 16-bit PNGs. Raises BadSampleError where there are none, one is
+    damaged, or their size changes.
     """
     first: tuple[int, ...] | None = None
-    for depth in _iterate_pngs(path):
+    for depth in _iterate_stored(path):
         if first is not None and depth.shape != first:
             raise BadSampleError("depth-size-changes", f"{path}: a frame is {depth.shape}, those before it {first}")
         first = depth.shape
         yield depth if unit_mm == 1 else np.round(depth * unit_mm).clip(0, 65_535).astype(np.uint16)
+    if first is None:
+        raise BadSampleError("no-depth-frames", f"{path} holds no frames; copy it again")
+
+
+def _iterate_stored(path: Path) -> Iterator[DepthFrame]:
+    match path.suffix.lower():
+        case ".bin":
+            return iterate_depth_bin(path)
+        case ".mat":
+            return iterate_depth_mat(path)
+        case _:
+            return _iterate_pngs(path)
 
 
 def _iterate_pngs(folder: Path) -> Iterator[DepthFrame]:

@@ -7,13 +7,14 @@ import hashlib
 import io
 import os
 from collections import Counter, defaultdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import DataSection
-from ..schemas.recording import Recording
+from ..schemas.recording import Index, Recording
 from .groups import film_of
+from .source_files import walk_files
 
 PROTOCOLS = ("split",)
 VIDEO_SUFFIXES = frozenset(
@@ -23,7 +24,7 @@ _NO_PART = frozenset(("", "unused", "none", "0", "val", "validation"))
 """Splits in which a recording takes no part: stored, but neither trained nor tested on."""
 
 
-def index_folder(source: Path, data: DataSection) -> list[Recording]:
+def index_folder(source: Path, data: DataSection) -> Index:
     """Every video below the folder `source`, or listed in the CSV file `source`, sorted by path.
 
     A listed file that is missing is indexed too, so that it ends as a reject and not in silence.
@@ -48,7 +49,7 @@ def index_folder(source: Path, data: DataSection) -> list[Recording]:
                 splits={"split": part} if part in ("train", "test") else {},
             )
         )
-    return recordings
+    return Index(recordings)
 
 
 _Row = tuple[str, str | None, str | None]
@@ -56,12 +57,7 @@ _Row = tuple[str, str | None, str | None]
 
 def _walk(source: Path) -> list[_Row]:
     """(path, label, split) of each video; its label is the folder below the source, or below train/ or test/."""
-    paths = [
-        Path(folder, name).relative_to(source)
-        for folder, _, names in os.walk(source)
-        for name in names
-        if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
-    ]
+    paths = [PurePosixPath(path) for path in walk_files(source, VIDEO_SUFFIXES)]
     tops = {path.parts[0] for path in paths}
     strangers = sorted(top for top in tops if top.lower() not in {"train", "test", *_NO_PART})
     named = {top.lower() for top in tops} & {"train", "test"}

@@ -19,7 +19,8 @@ from ..schemas.recipe import ShardSection
 from ..schemas.recording import PlannedRecording, Recording
 from .coded_stream import CodedStream, code_depth, code_rgb, hash_files
 from .decode_video import nominal_fps
-from .skeleton import read_joints, stored_joints
+from .joints import for_each_frame, read_joints, stored_joints
+from .sync_streams import nearest_in_relative_time
 from .write_shard import Sample
 
 
@@ -39,10 +40,13 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
         streams["rgb"] = code_rgb(files["rgb"], config)
     if "depth" in files:
         streams["depth"] = code_depth(files["depth"], recording.depth_unit_mm, config)
-    joints = read_joints(files["skeleton"]) if "skeleton" in files else None
+    joints = read_joints(files["skeleton"], files.get("skeleton_screen")) if "skeleton" in files else None
     counts = {name: len(stream.frames) for name, stream in streams.items()}
-    num_frames = min(counts.values())
     fps = (nominal_fps(files["rgb"]) if "rgb" in files else None) or recording.fps
+    if recording.relative_time and counts.keys() >= {"rgb", "depth"}:
+        streams["rgb"] = streams["rgb"].picked(nearest_in_relative_time(counts["depth"], counts["rgb"]))
+        fps = recording.fps  # the depth camera's clock, since the frames are its
+    num_frames = min(len(stream.frames) for stream in streams.values())
     times_us, time_source = _timestamps(streams, num_frames, fps)
     fps = fps or _measured_fps(times_us)
     source_hash = hash_files(files)
@@ -54,20 +58,22 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
         **{name: getattr(recording, name) for name in ("label", "label_name", "splits", "subject", "camera", "setup")},
         "fps": fps,
         "timestamps": time_source,
+        "pairing": "relative-time" if recording.relative_time else "order",
         "sizes": sizes,
         "source_sizes": {name: [stream.source_width, stream.source_height] for name, stream in streams.items()},
         "intrinsics": _intrinsics(recording, streams),
         "registration": None,
         "source_frame_counts": counts | ({} if joints is None else {"skeleton": len(joints)}),
     }
+    frame_joints = None if joints is None else for_each_frame(joints, num_frames)
     segments = range(0, num_frames, config.max_frames)
     for number, start in enumerate(segments):
         stop = min(start + config.max_frames, num_frames)
         key = planned.key if len(segments) == 1 else f"{planned.key}-s{number:02d}"
         meta = common | {"key": key, "frames": [start, stop], "timestamps_us": times_us[start:stop]}
         members = _frame_members(streams, config.depth_codec, start, stop)
-        if joints is not None:
-            members["joints.npy"] = npy_bytes(stored_joints(joints[start:stop], recording, sizes))
+        if frame_joints is not None:
+            members["joints.npy"] = npy_bytes(stored_joints(frame_joints[start:stop], recording, sizes))
         members["json"] = json.dumps(meta, sort_keys=True, indent=1).encode()
         yield Sample(key, members, stop - start, fps, source_hash, counts={"frames": stop - start})
 

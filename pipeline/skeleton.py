@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..schemas.errors import BadSampleError
-from ..schemas.recording import Recording
 
 JOINTS = 25
 COLUMNS = ("x", "y", "z", "depth_x", "depth_y", "color_x", "color_y", "tracking")
@@ -56,23 +55,3 @@ def _parse(words: list[str]) -> list[list[npt.NDArray[np.float32]]]:
     if place != len(words):
         raise ValueError("words are left over")
     return frames
-
-
-def read_joints(path: Path) -> npt.NDArray[np.float32]:
-    """Joints of a skeleton file, image positions in the recording's nominal sizes."""
-    return read_ntu_skeleton(path)
-
-
-def stored_joints(
-    joints: npt.NDArray[np.float32], recording: Recording, sizes: dict[str, tuple[int, int]]
-) -> npt.NDArray[np.float32]:
-    """Joints with their image positions scaled from the nominal sizes to the stored frames' (width, height)."""
-    camera = recording.depth_camera
-    nominal = {"depth": camera and (camera.width, camera.height), "rgb": recording.color_size}
-    stored = joints.copy()
-    for name, column in (("depth", COLUMNS.index("depth_x")), ("rgb", COLUMNS.index("color_x"))):
-        size = nominal[name]
-        if name in sizes and size is not None:
-            scale = (np.array(sizes[name]) / np.array(size)).astype(np.float32)
-            stored[..., column : column + 2] = (stored[..., column : column + 2] + 0.5) * scale - 0.5
-    return stored

@@ -20,6 +20,8 @@ class Recording:
     the subject where there is none. fps: nominal rate, used where no stream has timestamps. depth_camera: intrinsics of
     the source depth frames, at the nominal size that joints refer to; needed with depth. depth_unit_mm: millimetres
     that one step of the source's depth values stands for. color_size: nominal (width, height) that joints refer to.
+    relative_time: RGB and depth span the same time at rates of their own, so that each depth frame takes the RGB frame
+    nearest in relative time; else frame i of the one belongs to frame i of the other.
     """
 
     recording_id: str
@@ -36,6 +38,7 @@ class Recording:
     depth_camera: Camera | None = None
     depth_unit_mm: float = 1.0
     color_size: tuple[int, int] | None = None
+    relative_time: bool = False
 
     def __post_init__(self) -> None:
         if not self.recording_id or not self.path:
@@ -46,6 +49,14 @@ class Recording:
             raise ValueError(f"{self.path}: depth needs the intrinsics of its camera")
         if not set(self.splits.values()) <= {"train", "test"}:
             raise ValueError(f"{self.path}: a split is train or test, got {self.splits}")
+
+
+@dataclass(frozen=True)
+class Index:
+    """What an adapter found: recordings in a fixed order, and lines that say how complete the copy is."""
+
+    recordings: list[Recording]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ PLAN_SCHEMA = pa.schema(
         ("depth_camera", pa.list_(pa.float64())),
         ("depth_unit_mm", pa.float64()),
         ("color_size", pa.list_(pa.int32())),
+        ("relative_time", pa.bool_()),
     ]
 )
 

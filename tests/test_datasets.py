@@ -1,4 +1,5 @@
 import pytest
+from motionpipe.jobs.cli import main
 from motionpipe.pipeline.datasets import DATASETS, base_folder, index_dataset, protocols, require_source
 from motionpipe.schemas.errors import MotionpipeError
 from motionpipe.schemas.recipe import DataSection
@@ -14,17 +15,22 @@ def folder(tmp_path):
 
 
 def test_the_name_chooses_the_adapter(folder):
-    assert [r.path for r in index_dataset("folder", folder, DataSection())] == [f"wave/{i}.avi" for i in range(3)]
+    assert [r.path for r in index_dataset("folder", folder, DataSection()).recordings] == [
+        f"wave/{i}.avi" for i in range(3)
+    ]
     with pytest.raises(MotionpipeError, match="no NTU"):
         index_dataset("ntu", folder, DataSection())
 
 
 def test_a_limit_takes_the_first_ones(folder):
-    assert [r.path for r in index_dataset("folder", folder, DataSection(limit=2))] == ["wave/0.avi", "wave/1.avi"]
+    assert [r.path for r in index_dataset("folder", folder, DataSection(limit=2)).recordings] == [
+        "wave/0.avi",
+        "wave/1.avi",
+    ]
 
 
 def test_unknown_names_are_answered_with_the_known_ones(folder):
-    with pytest.raises(MotionpipeError, match=r"unknown dataset 'imagenet'; known: ntu, folder, moving-mnist"):
+    with pytest.raises(MotionpipeError, match=r"unknown dataset 'imagenet'; known: ntu, msr-daily"):
         index_dataset("imagenet", folder, DataSection())
 
 
@@ -36,8 +42,23 @@ def test_a_source_that_is_not_there(tmp_path):
 
 
 def test_every_dataset_has_a_protocol():
-    first = {name: protocols(name)[0] for name in DATASETS}
-    assert first == {"ntu": "xsub", "folder": "split", "moving-mnist": "official"}
+    splits = ("split1", "split2", "split3")
+    assert {name: protocols(name) for name in DATASETS} == {
+        "ntu": ("xsub", "xview", "xsub120", "xset120"),
+        "msr-daily": ("xsub",),
+        "msr-action3d": ("xsub",),
+        "utd-mhad": ("xsub",),
+        "ucf101": splits,
+        "hmdb51": splits,
+        "kinetics": ("official",),
+        "moving-mnist": ("official",),
+        "folder": ("split",),
+    }
+
+
+def test_the_command_line_offers_every_dataset():
+    (option,) = [parameter for parameter in main.commands["shard"].params if parameter.name == "dataset"]
+    assert tuple(option.type.choices) == DATASETS
 
 
 def test_paths_start_from_the_folder_or_from_where_the_list_lies(folder):

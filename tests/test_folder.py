@@ -1,9 +1,13 @@
 import pytest
-from motionpipe.pipeline.folder import index_folder
+from motionpipe.pipeline.folder import index_folder as index
 from motionpipe.schemas.errors import MotionpipeError
 from motionpipe.schemas.recipe import DataSection
 
 DATA = DataSection()
+
+
+def index_folder(source, data):
+    return index(source, data).recordings
 
 
 def make(root, *names):

@@ -72,7 +72,7 @@ def test_files_lie_as_in_ntu(root: Path) -> None:
 
 
 def test_the_ntu_adapter_finds_every_recording(root: Path) -> None:
-    found = index_ntu(root)
+    found = index_ntu(root).recordings
     assert [r.recording_id for r in found] == sorted(r.recording_id for r in list_recordings(SMALL))
     assert all(set(r.files) == {"rgb", "depth", "skeleton"} for r in found)
 

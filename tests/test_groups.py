@@ -1,37 +1,25 @@
-import pytest
-from motionpipe.pipeline.groups import group_of
+from motionpipe.pipeline.groups import film_of, group_of
 from motionpipe.schemas.recording import Recording
 
 
-def group(path, label_name=None, subject=None):
-    label = None if label_name is None else 0
-    return group_of(Recording(path, path, {}, label, label_name, subject=subject))
+def group(group=None, subject=None):
+    return group_of(Recording("left/0", "left/0.avi", {}, subject=subject, group=group))
 
 
-def test_a_subject_comes_first():
-    assert group("v_Archery_g08_c01.avi", subject=7) == "subject-7"
+def test_what_the_adapter_says_comes_first():
+    assert group(group="TrumanShow", subject=7) == "TrumanShow"
 
 
-@pytest.mark.parametrize(
-    ("path", "label_name", "expected"),
-    [
-        ("wave/TrumanShow_wave_f_nm_np1_fr_med_26.avi", "wave", "TrumanShow"),
-        ("run/TrumanShow_run_l_cm_np2_le_bad_0.avi", "run", "TrumanShow"),  # another action of the same film
-        ("x/April_09_brush_hair_u_nm_np1_ba_goo_0.avi", "brush_hair", "April_09"),
-        ("x/April_09_brush_hair_u_nm_np1_ba_goo_0.avi", None, "April_09_brush_hair"),
-        ("x/20060723sfjffbartsinger_wave_h_cm_np1_ri_med_12.avi", "wave", "20060723sfjffbartsinger"),
-    ],
-)
-def test_clips_of_hmdb51_belong_to_their_film(path, label_name, expected):
-    assert group(path, label_name) == expected
+def test_then_the_subject():
+    assert group(subject=7) == "subject-7"
 
 
-def test_clips_of_ucf101_belong_to_their_group():
-    assert group("Archery/v_Archery_g08_c01.avi", "Archery") == "v_Archery_g08"
-    assert group("Archery/v_Archery_g08_c02.avi", "Archery") == "v_Archery_g08"
-    assert group("Archery/v_Archery_g09_c01.avi", "Archery") != "v_Archery_g08"
+def test_then_the_film_that_the_file_name_tells():
+    clip = "wave/TrumanShow_wave_f_nm_np1_fr_med_26.avi"
+    assert group_of(Recording(clip, clip, {}, label=0, label_name="wave")) == "TrumanShow"
+    assert film_of("Archery/v_Archery_g08_c01.avi", "Archery") == film_of("Archery/v_Archery_g08_c02.avi", "Archery")
 
 
 def test_any_other_recording_stands_for_itself():
-    assert group("wave/my_wave.mp4", "wave") == "wave/my_wave"
-    assert group("a/film_wave_f_nm.mp4", "wave") == "a/film_wave_f_nm"
+    assert group() == "left/0"
+    assert film_of("wave/my_wave.mp4", "wave") != film_of("clap/my_wave.mp4", "clap")

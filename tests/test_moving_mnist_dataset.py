@@ -61,7 +61,7 @@ def tars(store):
 
 
 def test_recordings_are_the_sequences_of_both_parts(source):
-    recordings = index_dataset("moving-mnist", source, SMALL)
+    recordings = index_dataset("moving-mnist", source, SMALL).recordings
     assert [r.recording_id for r in recordings] == [f"train-{i:06d}" for i in range(5)] + [
         f"test-{i:06d}" for i in range(3)
     ]
@@ -69,14 +69,14 @@ def test_recordings_are_the_sequences_of_both_parts(source):
     assert recordings[5].splits == {"official": "test"}
     assert recordings[0].files == {"images": "train-images-idx3-ubyte.gz", "labels": "train-labels-idx1-ubyte.gz"}
     assert recordings[5].files == {"images": "t10k-images-idx3-ubyte"}
-    assert len(index_dataset("moving-mnist", source, DataSection(limit=7))) == 7
-    assert len(index_dataset("moving-mnist", source, DataSection())) == 12_000
+    assert len(index_dataset("moving-mnist", source, DataSection(limit=7)).recordings) == 7
+    assert len(index_dataset("moving-mnist", source, DataSection()).recordings) == 12_000
 
 
 def test_a_part_that_is_not_asked_for_needs_no_files(source):
     (source / "t10k-images-idx3-ubyte").unlink()
     train = DataSection(mnist_train_sequences=4, mnist_test_sequences=0)
-    assert len(index_dataset("moving-mnist", source, train)) == 4
+    assert len(index_dataset("moving-mnist", source, train).recordings) == 4
     with pytest.raises(MotionpipeError, match="holds no t10k-images-idx3-ubyte"):
         index_dataset("moving-mnist", source, SMALL)
     with pytest.raises(MotionpipeError, match="both 0"):

@@ -1,6 +1,18 @@
 import pytest
-from motionpipe.pipeline.ntu import DEPTH_CAMERA, PROTOCOLS, XSUB_TRAIN, index_ntu
+from motionpipe.pipeline.ntu import (
+    DEPTH_CAMERA,
+    MISSING_SKELETONS,
+    PROTOCOLS,
+    XSUB120_TRAIN,
+    XSUB_TRAIN,
+    read_missing_skeletons,
+)
+from motionpipe.pipeline.ntu import index_ntu as index
 from motionpipe.schemas.errors import MotionpipeError
+
+
+def index_ntu(source):
+    return index(source).recordings
 
 
 def make(root, *names):
@@ -32,7 +44,7 @@ def test_a_recording_gathers_its_streams(tmp_path):
     assert (recording.recording_id, recording.path) == (name, name)
     assert (recording.setup, recording.camera, recording.subject, recording.fps) == (1, 2, 3, 30.0)
     assert (recording.label, recording.label_name) == (58, "walk towards each other")
-    assert recording.splits == {"xsub": "test", "xview": "train"}
+    assert recording.splits == {"xsub": "test", "xview": "train", "xsub120": "test", "xset120": "test"}
 
 
 def test_a_partial_copy_is_indexed_in_order_of_names(tmp_path):
@@ -81,12 +93,43 @@ def test_subjects_of_the_cross_subject_protocol(tmp_path):
 
 def test_cameras_of_the_cross_view_protocol(tmp_path):
     assert [splits_of(tmp_path, camera=c)["xview"] for c in (1, 2, 3)] == ["test", "train", "train"]
-    assert PROTOCOLS == ("xsub", "xview")
+    assert PROTOCOLS == ("xsub", "xview", "xsub120", "xset120")
+
+
+def test_subjects_and_setups_of_the_larger_set(tmp_path):
+    train = [s for s in range(1, 107) if splits_of(tmp_path, subject=s, setup=18)["xsub120"] == "train"]
+    assert len(train) == len(XSUB120_TRAIN) == 53
+    assert train[:20] == sorted(XSUB_TRAIN)
+    assert train[20:] == sorted(
+        {*range(45, 48), 49, 50, *range(52, 60), 70, 74, 78, *range(80, 87), 89, *range(91, 96), 97, 98, 100, 103}
+    )
+    parts = [splits_of(tmp_path, setup=s)["xset120"] for s in range(1, 33)]
+    assert parts == ["test", "train"] * 16
 
 
 def test_setups_of_the_larger_set_are_in_no_part_of_the_smaller_ones_protocols(tmp_path):
-    assert splits_of(tmp_path, setup=17) == {"xsub": "train", "xview": "test"}
-    assert splits_of(tmp_path, setup=18, subject=41) == {}
+    assert splits_of(tmp_path, setup=17) == {"xsub": "train", "xview": "test", "xsub120": "train", "xset120": "test"}
+    assert splits_of(tmp_path, setup=18, subject=41) == {"xsub120": "test", "xset120": "train"}
+
+
+def test_notes_say_how_much_is_there(tmp_path):
+    make(tmp_path, "nturgb+d_rgb/S001C001P001R001A001_rgb.avi", "nturgb+d_ir/S001C001P001R001A001_ir.avi")
+    assert index(tmp_path).notes == (
+        "1 of 56880 recordings of NTU RGB+D 60 found",
+        "1 infrared videos (nturgb+d_ir) are not stored",
+    )
+    make(tmp_path, "nturgb+d_rgb/S032C001P106R001A120_rgb.avi")
+    assert index(tmp_path).notes[0] == "2 of 114480 recordings of NTU RGB+D 120 found"
+    assert index(tmp_path).recordings[1].label_name == "rock-paper-scissors"
+
+
+def test_lists_of_missing_skeletons_are_recognised(tmp_path):
+    make(tmp_path, "nturgb+d_rgb/S001C001P001R001A001_rgb.avi", "nturgb+d_rgb/S001C001P001R001A002_rgb.avi")
+    text = "Samples with missing skeletons\nof NTU RGB+D\n\nS001C001P001R001A001\nS017C003P020R001A059\n"
+    assert read_missing_skeletons(text) == {"S001C001P001R001A001", "S017C003P020R001A059"}
+    for name in MISSING_SKELETONS:
+        (tmp_path / name).write_text(text)
+    assert index(tmp_path).notes[1:] == tuple(f"1 of them are among the 2 of {name}" for name in MISSING_SKELETONS)
 
 
 def test_nothing_to_find_is_one_clear_error(tmp_path):

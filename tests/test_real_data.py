@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from motionpipe.pipeline.decode_video import iterate_video
 from motionpipe.pipeline.depth_codec import decode_d16, decode_png16, encode_d16, encode_png16
-from motionpipe.pipeline.folder import index_folder
-from motionpipe.pipeline.groups import group_of
 from motionpipe.pipeline.ntu import index_ntu
 from motionpipe.pipeline.ntu_actions import ACTION_NAMES
 from motionpipe.pipeline.optical_flow import dis_flow
@@ -21,7 +19,7 @@ from motionpipe.pipeline.samples import build_samples
 from motionpipe.pipeline.skeleton import read_ntu_skeleton
 from motionpipe.pipeline.write_shard import write_tar_shard
 from motionpipe.schemas.errors import BadSampleError
-from motionpipe.schemas.recipe import DataSection, ShardSection
+from motionpipe.schemas.recipe import ShardSection
 from motionpipe.schemas.recording import PlannedRecording
 
 DATA = Path(os.environ.get("MOTIONPIPE_TEST_DATA") or "absent")
@@ -60,7 +58,7 @@ NASTY = {
 @pytest.fixture
 def ntu_recordings():
     """The NTU fixture, by recording id."""
-    return {recording.recording_id: recording for recording in index_ntu(NTU)}
+    return {recording.recording_id: recording for recording in index_ntu(NTU).recordings}
 
 
 @pytest.fixture
@@ -85,7 +83,7 @@ def test_names_of_the_ntu_actions():
     lines = [line.strip() for line in (NTU / "label_map_ntu60.txt").read_text().splitlines() if line.strip()]
     assert len(lines) == 60
     # the official names are worded otherwise ("wave hand": "hand waving"), but with the same stems
-    for line, name in zip(lines, ACTION_NAMES.values(), strict=True):
+    for line, name in zip(lines, list(ACTION_NAMES.values())[:60], strict=True):
         stems = [word[:3] for word in name.split() if len(word) > 2 and word not in ("other", "person")]
         assert any(stem in line for stem in stems), (line, name)
 
@@ -174,18 +172,6 @@ def test_whole_videos_of_known_sets_are_read(folder):
     assert videos
     for path in videos:
         assert sum(1 for _ in iterate_video(path, 32)) > 10, path
-
-
-def test_groups_of_jhmdb_are_films():
-    recordings = index_folder(DATA / "jhmdb" / "videos", DataSection())
-    groups = defaultdict(set)
-    for recording in recordings:
-        groups[group_of(recording)].add(recording.path)
-    assert len({recording.label_name for recording in recordings}) == 11
-    # every name is of HMDB51's form, so none is its own group with its tags
-    assert not [name for name in groups if name.endswith(("_goo", "_med", "_bad")) or "_np1_" in name]
-    assert len(groups) < 0.7 * len(recordings)
-    assert any(len({Path(path).parts[0] for path in paths}) > 1 for paths in groups.values())
 
 
 def read_flo(path):

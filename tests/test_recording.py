@@ -19,6 +19,7 @@ FULL = Recording(
     depth_camera=Camera(365.5, 366.5, 257.25, 210.5, 512, 424),
     depth_unit_mm=5.12,
     color_size=(1920, 1080),
+    relative_time=True,
 )
 BARE = Recording("b/ü.mp4", "b/ü.mp4", {"rgb": "b/ü.mp4"})
 

@@ -98,6 +98,7 @@ def test_the_json_says_what_the_members_are(source):
         "sizes": {"rgb": [64, 48], "depth": [64, 48]},
         "source_sizes": {"rgb": [128, 96], "depth": [64, 48]},
         "intrinsics": meta["intrinsics"],
+        "pairing": "order",
         "registration": None,
         "source_frame_counts": {"rgb": 6, "depth": 6, "skeleton": 6},
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import click
 
 from ..pipeline.artefacts import SHARDS
 from ..pipeline.datasets import base_folder, index_dataset, require_source
-from ..pipeline.plan import PLAN_FILE, plan_shards, read_plan, read_planned_shard, write_plan
+from ..pipeline.plan import PLAN_FILE, plan_shards, planned_shard_sizes, read_planned_shard, write_plan
 from ..pipeline.samples import build_samples
 from ..pipeline.store import Store
 from ..pipeline.write_shard import write_tar_shard
@@ -37,8 +36,8 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
             click.echo(f"{SHARDS}: {note}", err=True)
         if index.recordings:
             write_plan(store, plan_shards(index.recordings, recipe.shard.recordings_per_shard))
-        counts = Counter(row.shard for row in read_plan(store))
-        sizes = [counts[number] for number in range(len(counts))]
+        del index  # a million recordings take most of a gigabyte
+        sizes = planned_shard_sizes(store)
         click.echo(f"{SHARDS}: {sum(sizes)} recordings planned in {len(sizes)} shards", err=True)
         make_worker = partial(shard_worker, store, dataset, base_folder(source), recipe.shard)
         reports = run_sharded(store, SHARDS, sizes, make_worker, options)

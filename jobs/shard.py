@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +11,13 @@ import click
 from ..pipeline.artefacts import SHARDS
 from ..pipeline.datasets import base_folder, index_dataset, require_source
 from ..pipeline.moving_mnist_dataset import moving_mnist_builder
-from ..pipeline.plan import PLAN_FILE, plan_shards, read_plan, read_planned_shard, write_plan
+from ..pipeline.parquet_files import read_parquet
+from ..pipeline.plan import PLAN_FILE, plan_shards, planned_shard_sizes, read_planned_shard, write_plan
 from ..pipeline.samples import build_samples
 from ..pipeline.store import Store
 from ..pipeline.write_shard import write_tar_shard
 from ..schemas.recipe import DataSection, Recipe
-from ..schemas.recording import Index, PlannedRecording, Recording
+from ..schemas.recording import Index, Recording
 from ..schemas.report import Identity, ShardReport
 from .artefact_lock import artefact_lock
 from .options import RunOptions
@@ -40,25 +40,26 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
                 click.echo(f"{SHARDS}: {note}", err=True)
             if index.recordings:
                 write_plan(store, plan_shards(index.recordings, recipe.shard.recordings_per_shard))
-            plan = read_plan(store)
-            _say_plan(plan)
-            counts = Counter(row.shard for row in plan)
-            sizes = [counts[number] for number in range(len(counts))]
+                _say_plan(index.recordings)
+            del index  # a million recordings take most of a gigabyte
+            sizes = planned_shard_sizes(store)
             make_worker = partial(shard_worker, store, dataset, base_folder(source), recipe)
             reports = run_sharded(store, SHARDS, sizes, make_worker, options)
             seconds = round(time.monotonic() - start, 3)
             finish_artefact(store, SHARDS, identity, reports, {"seconds": seconds, "workers": options.workers})
     if finished and source.exists():
-        _say_changes(read_plan(store), index_dataset(dataset, source, recipe.data).recordings)
+        planned = read_parquet(store, PLAN_FILE, ["recording_id"])["recording_id"].to_pylist()
+        _say_changes(set(planned), index_dataset(dataset, source, recipe.data).recordings)
     return stage_result(store, SHARDS, time.monotonic() - start, not finished, options)
 
 
-def _say_plan(plan: list[PlannedRecording]) -> None:
+def _say_plan(recordings: Sequence[Recording]) -> None:
     """Counts that tell early what later stages can do."""
-    recordings = [row.recording for row in plan]
     labels = {r.label for r in recordings if r.label is not None}
     unlabelled = sum(r.label is None for r in recordings)
-    click.echo(f"{SHARDS}: {len(plan)} recordings planned, {len(labels)} classes, {unlabelled} unlabelled", err=True)
+    click.echo(
+        f"{SHARDS}: {len(recordings)} recordings planned, {len(labels)} classes, {unlabelled} unlabelled", err=True
+    )
     for protocol in sorted({name for r in recordings for name in r.splits}):
         parts = Counter(r.splits.get(protocol, "neither") for r in recordings)
         click.echo(f"  {protocol}: {', '.join(f'{parts[p]} {p}' for p in ('train', 'test', 'neither'))}", err=True)
@@ -66,9 +67,9 @@ def _say_plan(plan: list[PlannedRecording]) -> None:
             click.echo(f"  {protocol} lacks a part: classify will refuse it", err=True)
 
 
-def _say_changes(plan: list[PlannedRecording], found: list[Recording]) -> None:
+def _say_changes(planned: set[str], found: Sequence[Recording]) -> None:
     """A finished store does not follow its source; say so where the two differ."""
-    planned, now = {row.recording_id for row in plan}, {recording.recording_id for recording in found}
+    now = {recording.recording_id for recording in found}
     if planned != now:
         click.echo(
             f"  the source has changed since: {len(now - planned)} new and {len(planned - now)} gone recordings are "

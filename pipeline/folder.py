@@ -32,7 +32,7 @@ def index_folder(source: Path, data: DataSection) -> Index:
     rows = _read_csv(source) if source.is_file() else _walk(source)
     if not rows:
         raise MotionpipeError(f"{source} holds no videos ({', '.join(sorted(VIDEO_SUFFIXES))})")
-    classes = sorted({label for _, label, _ in rows if label is not None})
+    classes = {name: i for i, name in enumerate(sorted({label for _, label, _ in rows if label is not None}))}
     has_split = any(split is not None for _, _, split in rows)
     names = _short_names([path for path, _, _ in rows])
     parts = {} if has_split else seeded_parts({names[path]: label for path, label, _ in rows}, data)
@@ -44,7 +44,7 @@ def index_folder(source: Path, data: DataSection) -> Index:
                 recording_id=names[path],
                 path=names[path],
                 files={"rgb": path},
-                label=None if label is None else classes.index(label),
+                label=None if label is None else classes[label],
                 label_name=label,
                 splits={"split": part} if part in ("train", "test") else {},
             )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..schemas.errors import MotionpipeError
@@ -25,6 +26,38 @@ def read_parquet(store: Store, name: str, columns: Sequence[str] | None = None) 
             return file.read(columns=columns, use_threads=False)
     except pa.ArrowInvalid as error:
         raise MotionpipeError(f"{name} in {store.uri} is damaged: {error}") from error
+
+
+def read_parquet_where(store: Store, name: str, column: str, value: int) -> pa.Table:
+    """Rows whose integer `column` is `value`; only the row groups that may hold them are read."""
+    with store.reading(name) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
+        groups = [
+            group
+            for group in range(file.num_row_groups)
+            for low, high in [_range(file.metadata.row_group(group), column)]
+            if low <= value <= high
+        ]
+        table = file.read_row_groups(groups, use_threads=False)
+    return table.filter(pc.equal(table[column], value))
+
+
+def _range(group: pq.RowGroupMetaData, column: str) -> tuple[int, int]:
+    """Smallest and largest value of a column in a row group."""
+    for number in range(group.num_columns):
+        chunk = group.column(number)
+        if chunk.path_in_schema == column:
+            return chunk.statistics.min, chunk.statistics.max
+    raise ValueError(f"no column {column}")
+
+
+def write_parquet(store: Store, name: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Write tables one after the other as one file, without ever holding all of them."""
+    with (
+        store.writing(name) as stream,
+        pq.ParquetWriter(stream, schema, use_dictionary=_text_columns(schema), compression="zstd") as writer,
+    ):
+        for table in tables:
+            writer.write_table(table, row_group_size=ROW_GROUP)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

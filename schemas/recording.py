@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
 
 import pyarrow as pa
 
 from .camera import Camera
 
+_PARTS = frozenset(("train", "test"))
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """One recording of a dataset.
 
@@ -47,7 +51,7 @@ class Recording:
             raise ValueError(f"{self.path}: label and label_name come together")
         if "depth" in self.files and self.depth_camera is None:
             raise ValueError(f"{self.path}: depth needs the intrinsics of its camera")
-        if not set(self.splits.values()) <= {"train", "test"}:
+        if not _PARTS.issuperset(self.splits.values()):
             raise ValueError(f"{self.path}: a split is train or test, got {self.splits}")
 
 
@@ -59,7 +63,7 @@ class Index:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedRecording:
     """A recording, its key in the store and the shard that it goes to."""
 
@@ -102,14 +106,14 @@ PLAN_SCHEMA = pa.schema(
 )
 
 
-def plan_table(rows: Iterable[PlannedRecording]) -> pa.Table:
-    """The plan as an Arrow table of PLAN_SCHEMA."""
-    columns: dict[str, list[object]] = {name: [] for name in PLAN_SCHEMA.names}
-    for row in rows:
-        columns["shard"].append(row.shard)
-        columns["key"].append(row.key)
-        for name in PLAN_SCHEMA.names[2:]:
-            columns[name].append(_plain(getattr(row.recording, name)))
+def plan_table(rows: Sequence[PlannedRecording]) -> pa.Table:
+    """The plan as an Arrow table of PLAN_SCHEMA, built by columns."""
+    recordings = [row.recording for row in rows]
+    columns: dict[str, list[Any]] = {name: list(map(attrgetter(name), recordings)) for name in PLAN_SCHEMA.names[2:]}
+    columns |= {"shard": [row.shard for row in rows], "key": [row.key for row in rows]}
+    for name in ("files", "splits"):
+        columns[name] = [sorted(value.items()) for value in columns[name]]
+    columns["depth_camera"] = [camera and _camera_numbers(camera) for camera in columns["depth_camera"]]
     return pa.table(columns, schema=PLAN_SCHEMA)
 
 
@@ -129,10 +133,5 @@ def planned_recordings(table: pa.Table) -> list[PlannedRecording]:
     return rows
 
 
-def _plain(value: object) -> object:
-    """A field as Arrow takes it."""
-    if isinstance(value, dict):
-        return sorted(value.items())
-    if isinstance(value, Camera):
-        return [value.fx, value.fy, value.cx, value.cy, float(value.width), float(value.height)]
-    return value
+def _camera_numbers(camera: Camera) -> list[float]:
+    return [camera.fx, camera.fy, camera.cx, camera.cy, float(camera.width), float(camera.height)]

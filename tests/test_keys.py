@@ -21,6 +21,10 @@ def hashed(name, path):
         ("__x__.avi", "x"),
         ("日本.mp4", "recording"),
         (".hidden", "hidden"),
+        ("a/.hidden.mp4", "a_hidden"),
+        ("a.b/c", "a_b_c"),
+        ("no_extension", "no_extension"),
+        ("ends.", "ends"),
     ],
 )
 def test_slug(path, expected):

@@ -1,4 +1,4 @@
-from motionpipe.pipeline.plan import plan_shards, read_plan, read_planned_shard, write_plan
+from motionpipe.pipeline.plan import plan_shards, planned_shard_sizes, read_plan, read_planned_shard, write_plan
 from motionpipe.schemas.recording import Recording
 
 PATHS = ["b/2.avi", "a/1.avi", "b/1.avi", "A/1.avi", "c.avi", "b0.avi"]  # b0 comes before b_1, b/1 before b0
@@ -31,9 +31,19 @@ def test_a_plan_is_read_as_it_was_written(store):
     for shard in range(3):
         assert read_planned_shard(store, shard) == [row for row in rows if row.shard == shard]
     assert read_planned_shard(store, 3) == []
+    assert planned_shard_sizes(store) == [2, 2, 2]
 
 
 def test_the_same_plan_is_the_same_file(store, memory_store):
     for place in (store, memory_store):
         write_plan(place, plan_shards(recordings(), 2))
     assert store.read_bytes("shards/plan.parquet") == memory_store.read_bytes("shards/plan.parquet")
+
+
+def test_a_plan_of_many_recordings(store):
+    rows = plan_shards(recordings([f"c{i % 7}/{i:05d}.avi" for i in range(10_001)]), 64)
+    write_plan(store, rows)
+    sizes = planned_shard_sizes(store)
+    assert sizes == [64] * 156 + [17]
+    for shard in (0, 63, 64, 156):
+        assert read_planned_shard(store, shard) == [row for row in rows if row.shard == shard]

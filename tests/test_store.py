@@ -121,3 +121,13 @@ def test_a_name_is_not_a_pattern(store):
     store.write_bytes("a[1]*/b?.bin", b"x")
     assert store.read_bytes("a[1]*/b?.bin") == b"x"
     assert Path(store.uri, "a[1]*/b?.bin").is_file()
+
+
+def test_a_stream_can_seek(store, memory_store):
+    for place in (store, memory_store):
+        place.write_bytes("a/b", b"0123456789")
+        with place.reading("a/b") as stream:
+            stream.seek(4)
+            assert stream.read(3) == b"456"
+        with pytest.raises(FileNotFoundError), place.reading("a/absent"):
+            pass

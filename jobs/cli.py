@@ -77,6 +77,23 @@ _COMMON = (
         show_default=True,
         help="Exit with 3 where more is rejected.",
     ),
+    click.option(
+        "--deadline",
+        "deadline_s",
+        type=click.FloatRange(0, min_open=True),
+        default=3600.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="End a worker that is longer than this at one recording; needs --workers of 1 or more.",
+    ),
+    click.option(
+        "--memory",
+        "memory_mb",
+        type=click.IntRange(1),
+        default=None,
+        metavar="MB",
+        help="End a worker that holds more than this [default: no limit]; needs --workers of 1 or more.",
+    ),
 )
 
 
@@ -91,9 +108,11 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
         workers: int,
         address: str | None,
         max_reject_rate: float,
+        deadline_s: float,
+        memory_mb: int | None,
         **own: Any,
     ) -> None:
-        options = RunOptions(workers, address, max_reject_rate)
+        options = RunOptions(workers, address, max_reject_rate, deadline_s, memory_mb)
 
         def recipe(*shorthand: tuple[str, Any]) -> Recipe:
             from .recipe_files import load_recipe

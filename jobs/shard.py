@@ -11,12 +11,13 @@ import click
 
 from ..pipeline.artefacts import SHARDS
 from ..pipeline.datasets import base_folder, index_dataset, require_source
-from ..pipeline.plan import PLAN_FILE, plan_shards, read_plan, read_planned_shard, write_plan
+from ..pipeline.parquet_files import read_parquet
+from ..pipeline.plan import PLAN_FILE, plan_shards, read_planned_shard, write_plan
 from ..pipeline.samples import build_samples
 from ..pipeline.store import Store
-from ..pipeline.write_shard import write_tar_shard
+from ..pipeline.write_shard import ShardWork, write_tar_shard
 from ..schemas.recipe import Recipe, ShardSection
-from ..schemas.report import Identity, ShardReport
+from ..schemas.report import Identity
 from .options import RunOptions
 from .stage import StageResult, Work, finish_artefact, open_artefact, run_sharded, stage_result
 
@@ -34,7 +35,7 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
     if not finished:
         if recordings:
             write_plan(store, plan_shards(recordings, recipe.shard.recordings_per_shard))
-        counts = Counter(row.shard for row in read_plan(store))
+        counts = Counter(read_parquet(store, PLAN_FILE, ["shard"])["shard"].to_pylist())
         sizes = [counts[number] for number in range(len(counts))]
         click.echo(f"{SHARDS}: {sum(sizes)} recordings planned in {len(sizes)} shards", err=True)
         make_worker = partial(shard_worker, store, dataset, base_folder(source), recipe.shard)
@@ -58,8 +59,8 @@ def shard_worker(store: Store, dataset: str, base: Path, config: ShardSection) -
 
     cv2.setNumThreads(1)
 
-    def run(number: int) -> ShardReport:
-        rows = read_planned_shard(store, number)
-        return write_tar_shard(store, SHARDS, number, rows, lambda row: build_samples(row, dataset, base, config))
-
-    return run
+    return ShardWork(
+        items=partial(read_planned_shard, store),
+        build=lambda _, row: build_samples(row, dataset, base, config),
+        write=partial(write_tar_shard, store, SHARDS),
+    )

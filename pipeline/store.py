@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,6 +65,17 @@ class Store:
         """Write a file, whole or not at all."""
         with self.writing(name) as stream:
             stream.write(data)
+
+    def write_note(self, name: str, data: bytes) -> None:
+        """Write a small file, whole or not at all, that survives the process but need not survive a power cut."""
+        fs, path = self._resolve(name)
+        if self.is_local:
+            temporary = f"{path}{_TEMPORARY}{os.getpid()}-{threading.get_ident()}"
+            os.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+            Path(temporary).write_bytes(data)
+            os.replace(temporary, path)
+        else:
+            fs.pipe_file(path, data)
 
     def append(self, name: str, data: bytes) -> None:
         """Add to the end of a log; a log is the one kind of file that grows."""

@@ -153,6 +153,12 @@ def _report_rejects(store: Store, folder: str, totals: dict[str, int], options: 
 
 def _require_same(store: Store, folder: str, there: Identity, asked: Identity) -> None:
     differences = there.differences(asked)
+    renewed = [name.removeprefix("parent ") for name, _, _ in differences if name.startswith("parent ")]
+    if differences and len(renewed) == len(differences):
+        raise MotionpipeError(
+            f"{folder} in {store.uri} was made from another {' and '.join(renewed)} than the one that stands here now; "
+            f"nothing is mixed: give another --name, or remove {folder} and make it again"
+        )
     if differences:
         text = "; ".join(f"{name} is {old!r} there and {new!r} here" for name, old, new in differences[:5])
         raise MotionpipeError(

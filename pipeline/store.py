@@ -53,6 +53,13 @@ class Store:
         fs, path = self._resolve(name)
         return cast(bytes, fs.cat_file(path, start=offset, end=offset + size))
 
+    @contextmanager
+    def reading(self, name: str) -> Iterator[IO[bytes]]:
+        """The file as a stream."""
+        fs, path = self._resolve(name)
+        with fs.open(path, "rb") as stream:
+            yield stream
+
     def list(self, folder: str) -> list[str]:
         """Names (without folder) of the finished files and folders in `folder`, sorted; empty where it is absent."""
         fs, path = self._resolve(folder)

@@ -107,7 +107,8 @@ def main() -> None:
                 "rate": (count / seconds, "recordings/s"),
             }
             for figure, (value, unit) in figures.items():
-                before = peaks.get(figure)
+                # a difference has no peer: beside that of a run of few seconds, which is all start, it says nothing
+                before = peaks.get(figure) if "less" not in figure else None
                 line = {"figure": f"{count} tiny recordings, {figure}", "value": round(value, 1), "unit": unit}
                 peer = f"the same with {before[0]}" if before else None
                 line |= {"peer": peer, "peer_value": round(before[1], 1) if before else None}

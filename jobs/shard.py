@@ -35,6 +35,7 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
     if not finished:
         if recordings:
             write_plan(store, plan_shards(recordings, recipe.shard.recordings_per_shard))
+            del recordings
         counts = Counter(read_parquet(store, PLAN_FILE, ["shard"])["shard"].to_pylist())
         sizes = [counts[number] for number in range(len(counts))]
         click.echo(f"{SHARDS}: {sum(sizes)} recordings planned in {len(sizes)} shards", err=True)

@@ -93,9 +93,10 @@ class Ladder:
 
     def _read(self, shard: int, kind: str) -> dict[str, Any] | None:
         try:
-            note: dict[str, Any] = json.loads(self.store.read_bytes(self._name(shard, kind)))
+            data = self.store.read_bytes(self._name(shard, kind))
         except FileNotFoundError:  # the worker may take its note away at any time
             return None
+        note: dict[str, Any] | None = json.loads(data) if data.strip() else None
         return note
 
     def _write_deaths(self, shard: int, key: str, causes: tuple[str, ...], given_up: bool) -> None:

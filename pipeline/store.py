@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import IO, Any, cast
 import fsspec
 
 _TEMPORARY = ".tmp-"
+_NOTE = 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,22 @@ class Store:
             stream.write(data)
 
     def write_note(self, name: str, data: bytes) -> None:
-        """Write a small file, whole or not at all, that survives the process but need not survive a power cut."""
+        """Write a small file that survives the process, but need not survive a power cut; padded with spaces.
+
+        In a local store it is overwritten in place: 16 µs, where a rename, of which ext4 makes a flush, takes 1 ms.
+        """
         fs, path = self._resolve(name)
+        padded = data.ljust(_NOTE)
+        assert len(padded) == _NOTE, f"a note of {len(data)} bytes"
         if self.is_local:
-            temporary = f"{path}{_TEMPORARY}{os.getpid()}-{threading.get_ident()}"
             os.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-            Path(temporary).write_bytes(data)
-            os.replace(temporary, path)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                os.write(descriptor, padded)
+            finally:
+                os.close(descriptor)
         else:
-            fs.pipe_file(path, data)
+            fs.pipe_file(path, padded)
 
     def append(self, name: str, data: bytes) -> None:
         """Add to the end of a log; a log is the one kind of file that grows."""

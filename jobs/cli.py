@@ -68,8 +68,16 @@ store_option = click.option(
     help="Folder or URI of the store [env MOTIONPIPE_STORE; ./motionpipe-store].",
 )
 
-_COMMON = (
-    store_option,
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Ray workers; 0 = in this process, without Ray.",
+)
+address_option = click.option("--address", default=None, help="Ray cluster to join [default: start a local one].")
+
+_RECIPE = (
     click.option(
         "--recipe",
         "recipe_name",
@@ -79,20 +87,33 @@ _COMMON = (
     click.option(
         "--set", "assignments", multiple=True, metavar="SECTION.FIELD=VALUE", help="Change one field of the recipe."
     ),
-    click.option(
-        "--workers",
-        type=click.IntRange(0),
-        default=2,
-        show_default=True,
-        help="Ray workers; 0 = in this process, without Ray.",
-    ),
-    click.option("--address", default=None, help="Ray cluster to join [default: start a local one]."),
+)
+_RUN = (
+    workers_option,
+    address_option,
     click.option(
         "--max-reject-rate",
         type=click.FloatRange(0, 1),
         default=0.0,
         show_default=True,
         help="Exit with 3 where more is rejected.",
+    ),
+    click.option(
+        "--deadline",
+        "deadline_s",
+        type=click.FloatRange(0, min_open=True),
+        default=3600.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="End a worker that is longer than this at one recording; needs --workers of 1 or more.",
+    ),
+    click.option(
+        "--memory",
+        "memory_mb",
+        type=click.IntRange(1),
+        default=None,
+        metavar="MB",
+        help="End a worker that holds more than this [default: no limit]; needs --workers of 1 or more.",
     ),
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -105,21 +126,34 @@ def plain_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
     return value
 
 
-def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every stage takes, folded into store, a maker of the recipe, and run options."""
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that change the speed of a command, folded into store and run options."""
 
     @functools.wraps(command)
     def wrapped(
         store_uri: str | None,
-        recipe_name: str | None,
-        assignments: tuple[str, ...],
         workers: int,
         address: str | None,
         max_reject_rate: float,
+        deadline_s: float,
+        memory_mb: int | None,
         **own: Any,
     ) -> None:
-        store = open_store(store_uri)
+        options = RunOptions(workers, address, max_reject_rate, deadline_s, memory_mb)
+        _exit_with(command(open_store(store_uri), options=options, **own))
 
+    for option in reversed((store_option, *_RUN)):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every stage takes, folded into store, recipe and run options."""
+
+    @functools.wraps(command)
+    def wrapped(
+        store: Store, options: RunOptions, recipe_name: str | None, assignments: tuple[str, ...], **own: Any
+    ) -> Any:
         def recipe(*shorthand: tuple[str, Any]) -> Recipe:
             from .recipe_files import load_recipe
 
@@ -127,11 +161,11 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
             begun = store.read_bytes(_BEGUN) if store.exists(_BEGUN) else None
             return load_recipe(recipe_name, [*assignments, *given], begun)
 
-        _exit_with(command(store, recipe, RunOptions(workers, address, max_reject_rate), **own))
+        return command(store, recipe, options, **own)
 
-    for option in reversed(_COMMON):
+    for option in reversed(_RECIPE):
         wrapped = option(wrapped)
-    return wrapped
+    return run_options(wrapped)
 
 
 def open_store(uri: str | None) -> Store:
@@ -317,6 +351,90 @@ def status(store_uri: str | None) -> None:
 
 
 @main.command()
+@click.option("--deep", is_flag=True, help="Decode everything, and join flow, targets and embeddings with the shards.")
+@store_option
+@workers_option
+@address_option
+def verify(deep: bool, store_uri: str | None, workers: int, address: str | None) -> None:
+    """Check that everything in the store is whole and belongs together.
+
+    \b
+    Manifests: present, of the recorded identity; hashes and counts right; parents unchanged; splits disjoint.
+    Structure: every byte hashed, every member where its report says, every sample written or rejected.
+    --deep:    every frame and array decoded; flow, codes and rows fit frames, codebook and plan.
+
+    A line for each finding, with what to do. Exit 0 where there is none, else 1. Nothing is written.
+    """
+    from .verify import verify as run
+
+    sys.exit(run(open_store(store_uri), deep, RunOptions(workers, address)))
+
+
+@main.command()
+@click.argument("name", metavar="KEY|ROW_ID")
+@store_option
+def trace(name: str, store_uri: str | None) -> None:
+    """Show where a sample or an embedding row comes from: source file, frames, times, bytes.
+
+    KEY is a sample's key (a recording's id or path will do), ROW_ID a row_id of the embeddings: KEY:start-end.
+    """
+    from .trace import trace as run
+
+    run(open_store(store_uri), name)
+
+
+@main.group(cls=DataOrderGroup)
+def rejects() -> None:
+    """List, show or retry the recordings that a stage could not use."""
+
+
+stage_option = click.option("--stage", default=None, help="One artefact (flow/pd) or one kind of them (flow).")
+
+
+@rejects.command("list")
+@stage_option
+@store_option
+def rejects_list(stage: str | None, store_uri: str | None) -> None:
+    """Every reject: stage, key, reason, attempts, path."""
+    from .rejects import list_rejects
+
+    list_rejects(open_store(store_uri), stage)
+
+
+@rejects.command("show")
+@click.argument("key")
+@store_option
+def rejects_show(key: str, store_uri: str | None) -> None:
+    """Everything about the rejects of one KEY, and the command to try it again."""
+    from .rejects import show_reject
+
+    show_reject(open_store(store_uri), key)
+
+
+@rejects.command("retry")
+@stage_option
+@click.option("--key", default=None, help="Only this key.")
+@click.option("--reason", default=None, help="Only rejects of this reason.")
+@run_options
+def rejects_retry(
+    store: Store, options: RunOptions, stage: str | None, key: str | None, reason: str | None
+) -> list[StageResult]:
+    """Attempt rejected recordings again, with the recipe that made the artefact.
+
+    Only the chosen recordings are built; the other samples of their shards are copied (rows of embeddings are built
+    again, which gives the same). Each shard is replaced whole, then the manifest: the result is what a fresh run on the
+    mended source would write. A kill on the way is gone on from by the stage's own command.
+
+    Where content changes, the manifest's hash does. What was made from the artefact before (flow from shards, targets
+    from flow, …) then shows as stale in `status` and `verify`, and no command mixes the two: make it again under
+    another --name, or remove it first. Plan, keys, labels and splits stay as they are.
+    """
+    from .rejects import retry_rejects
+
+    return retry_rejects(store, stage, key, reason, options)
+
+
+@main.command()
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -327,13 +445,7 @@ def status(store_uri: str | None) -> None:
 @click.option(
     "--seeds", type=click.IntRange(1), default=1, show_default=True, help="Networks to train, each from its own seed."
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(0),
-    default=2,
-    show_default=True,
-    help="Ray workers; 0 = in this process, without Ray.",
-)
+@workers_option
 def demo(out: Path, seeds: int, workers: int) -> None:
     """Run the whole chain on a generated RGB-D set, without a download."""
     from .demo import demo as run

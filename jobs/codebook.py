@@ -25,12 +25,12 @@ from ..pipeline.read_flow import read_flow_cells
 from ..pipeline.samples import npy_bytes
 from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
 from ..pipeline.store import Store
-from ..pipeline.write_shard import Sample, write_tar_shard
+from ..pipeline.write_shard import Sample, ShardWork, write_tar_shard
 from ..schemas.codebook import Codebook
 from ..schemas.errors import MotionpipeError
 from ..schemas.flow import FlowCells
 from ..schemas.recipe import CodebookSection, Recipe
-from ..schemas.report import Identity, Manifest, SampleEntry, ShardReport
+from ..schemas.report import Identity, Manifest, SampleEntry
 from .artefact_lock import artefact_lock
 from .flow import MADE_BY as MAKE_FLOW
 from .options import RunOptions
@@ -169,8 +169,8 @@ def targets_worker(store: Store, flow_folder: str, folder: str, book: Codebook, 
         members = {"codes.npy": npy_bytes(targets.codes)}
         yield Sample(entry.key, members, entry.num_frames, entry.fps, entry.source_hash, entry.stride)
 
-    def run(shard: int) -> ShardReport:
-        entries = read_report(store, flow_folder, shard).samples
-        return write_tar_shard(store, folder, shard, entries, lambda entry: build(shard, entry))
-
-    return run
+    return ShardWork(
+        items=lambda shard: read_report(store, flow_folder, shard).samples,
+        build=build,
+        write=partial(write_tar_shard, store, folder),
+    )

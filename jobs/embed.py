@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pyarrow as pa
 import torch
 
 from ..models import atomic_flow
-from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_report, report_name
+from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_report
 from ..pipeline.batches_atomic_flow import STREAMS
 from ..pipeline.embed_sample import Encoder, embed_sample
 from ..pipeline.frame_input import Float
@@ -20,10 +20,13 @@ from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.plan import read_planned_shard
 from ..pipeline.read_sample import has_stream
 from ..pipeline.store import Store
+from ..pipeline.write_shard import ShardWork, write_rows_shard
 from ..schemas.codebook import Codebook
 from ..schemas.embedding import EmbeddingRow, embedding_schema
+from ..schemas.errors import BadSampleError
 from ..schemas.recipe import EmbedSection, Recipe, TrainSection
-from ..schemas.report import Identity, Manifest, Reject, SampleEntry, ShardReport
+from ..schemas.recording import Recording
+from ..schemas.report import Identity, Manifest, SampleEntry
 from .flow import shard_sizes
 from .options import RunOptions
 from .run_files import RunFiles, load_checkpoint
@@ -66,20 +69,22 @@ def embed_worker(store: Store, folder: str, run: str, checkpoint: str, sha256: s
     encoder = load_encoder(store, run, trained, checkpoint, embed)
     metadata = {"run": run, "checkpoint": sha256, "recipe": embed.model_dump_json(), "shards": shards.hash}
 
-    def run_shard(shard: int) -> ShardReport:
-        entries = read_report(store, SHARDS, shard).samples
-        recordings = {row.recording_id: row.recording for row in read_planned_shard(store, shard)}
-        rows: list[EmbeddingRow] = []
-        rejects: list[Reject] = []
-        for entry in entries:
-            missing = [s for s in STREAMS[encoder.train.modality] if not has_stream(entry, s)]
-            if missing:
-                rejects.append(_no_stream(entry, missing[0], run))
-            else:
-                rows += embed_sample(store, shard, entry, recordings[entry.recording_id], encoder)
-        return _write_shard(store, folder, shard, rows, rejects, entries, metadata)
+    def build(shard: int, entry: SampleEntry) -> list[EmbeddingRow]:
+        missing = [s for s in STREAMS[encoder.train.modality] if not has_stream(entry, s)]
+        if missing:
+            text = f"run {run} needs {missing[0]} frames, which {entry.key} lacks"
+            raise BadSampleError(f"no-{missing[0]}", text)
+        return embed_sample(store, shard, entry, recordings(shard)[entry.recording_id], encoder)
 
-    return run_shard
+    @lru_cache(maxsize=1)
+    def recordings(shard: int) -> dict[str, Recording]:
+        return {row.recording_id: row.recording for row in read_planned_shard(store, shard)}
+
+    return ShardWork(
+        items=lambda shard: read_report(store, SHARDS, shard).samples,
+        build=build,
+        write=partial(write_rows_shard, store, folder, parquet=partial(embeddings_parquet, metadata=metadata)),
+    )
 
 
 def load_encoder(store: Store, run: str, trained: Manifest, checkpoint: str, embed: EmbedSection) -> Encoder:
@@ -110,44 +115,9 @@ def _codebook_of(model: dict[str, torch.Tensor]) -> Codebook:
     return Codebook(model["centres"].numpy(), counts, model["clip"].numpy())
 
 
-def _no_stream(entry: SampleEntry, stream: str, run: str) -> Reject:
-    detail = f"run {run} needs {stream} frames, which {entry.key} lacks"
-    return Reject(
-        stage="embeddings",
-        key=entry.key,
-        recording_id=entry.recording_id,
-        path=entry.path,
-        reason=f"no-{stream}",
-        detail=detail,
-    )
-
-
-def _write_shard(
-    store: Store,
-    folder: str,
-    shard: int,
-    rows: Sequence[EmbeddingRow],
-    rejects: Sequence[Reject],
-    entries: Sequence[SampleEntry],
-    metadata: dict[str, str],
-) -> ShardReport:
-    file = f"{shard:06d}.parquet"
-    data = parquet_bytes(embeddings_table(rows, metadata))
-    store.write_bytes(f"{folder}/{file}", data)
-    rejected = {reject.key for reject in rejects}
-    report = ShardReport(
-        shard=shard,
-        file=file,
-        sha256=hashlib.sha256(data).hexdigest(),
-        size_bytes=len(data),
-        read=len(entries),
-        written=len(entries) - len(rejects),
-        samples=tuple(entry.model_copy(update={"members": {}}) for entry in entries if entry.key not in rejected),
-        rejects=tuple(rejects),
-        totals={"rows": len(rows)},
-    )
-    store.write_bytes(f"{folder}/{report_name(shard)}", report.model_dump_json().encode())
-    return report
+def embeddings_parquet(rows: Sequence[EmbeddingRow], metadata: dict[str, str]) -> bytes:
+    """The Parquet file of a shard's rows."""
+    return parquet_bytes(embeddings_table(rows, metadata))
 
 
 def embeddings_table(rows: Sequence[EmbeddingRow], metadata: dict[str, str]) -> pa.Table:

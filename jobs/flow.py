@@ -10,10 +10,10 @@ from ..pipeline.estimate_flow import STREAM_OF_METHOD, estimate_flow
 from ..pipeline.read_sample import has_stream, read_clip
 from ..pipeline.samples import npy_bytes
 from ..pipeline.store import Store
-from ..pipeline.write_shard import Sample, write_tar_shard
+from ..pipeline.write_shard import Sample, ShardWork, write_tar_shard
 from ..schemas.errors import BadSampleError, MotionpipeError
 from ..schemas.recipe import FlowSection, Recipe
-from ..schemas.report import Identity, Manifest, SampleEntry, ShardReport
+from ..schemas.report import Identity, Manifest, SampleEntry
 from .options import RunOptions
 from .stage import StageResult, Work, run_stage
 
@@ -36,10 +36,7 @@ def flow(store: Store, recipe: Recipe, name: str | None, options: RunOptions) ->
 
 def shard_sizes(store: Store, shards: Manifest) -> list[int]:
     """Samples in each shard."""
-    sizes = [0] * len(shards.shards)
-    for shard, _ in read_samples(store, SHARDS, shards):
-        sizes[shard] += 1
-    return sizes
+    return [len(read_report(store, SHARDS, summary.shard).samples) for summary in shards.shards]
 
 
 def resolve_method(store: Store, shards: Manifest, config: FlowSection) -> FlowSection:
@@ -58,11 +55,11 @@ def flow_worker(store: Store, folder: str, config: FlowSection) -> Work:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 
-    def run(shard: int) -> ShardReport:
-        entries = read_report(store, SHARDS, shard).samples
-        return write_tar_shard(store, folder, shard, entries, lambda entry: _flow_samples(store, shard, entry, config))
-
-    return run
+    return ShardWork(
+        items=lambda shard: read_report(store, SHARDS, shard).samples,
+        build=lambda shard, entry: _flow_samples(store, shard, entry, config),
+        write=partial(write_tar_shard, store, folder),
+    )
 
 
 def _flow_samples(store: Store, shard: int, entry: SampleEntry, config: FlowSection) -> Iterable[Sample]:

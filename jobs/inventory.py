@@ -80,7 +80,7 @@ def list_artefacts(store: Store) -> list[Artefact]:
     """
     if not store.exists(f"{SHARDS}/identity.json"):
         raise MotionpipeError(f"{store.uri} holds no store; make one with: {command_for(store, SHARDS)}")
-    num_shards = _planned_shards(store)
+    num_shards = planned_shards(store)
     found = [_sharded(store, SHARDS, num_shards)]
     found += [_sharded(store, folder, num_shards) for folder in _folders(store, "flow")]
     found += [_codebook(store, folder) for folder in _folders(store, "codebook")]
@@ -90,6 +90,14 @@ def list_artefacts(store: Store) -> list[Artefact]:
     for embeddings in store.list("probes"):
         found += [_probe(store, folder) for folder in _folders(store, f"probes/{embeddings}")]
     return found
+
+
+def artefact_folders(store: Store) -> list[str]:
+    """Folders of all artefacts, in data order."""
+    kinds = ("flow", "codebook", "targets", "runs", "embeddings")
+    probes = [f"probes/{embeddings}" for embeddings in store.list("probes")]
+    found = [folder for kind in (*kinds, *probes) for folder in _folders(store, kind)]
+    return [SHARDS, *found] if store.exists(f"{SHARDS}/identity.json") else found
 
 
 def missing_kinds(artefacts: list[Artefact]) -> list[str]:
@@ -113,7 +121,8 @@ def _folders(store: Store, kind: str) -> Iterator[str]:
     return (folder for folder in names if store.exists(f"{folder}/identity.json"))
 
 
-def _planned_shards(store: Store) -> int:
+def planned_shards(store: Store) -> int:
+    """Shards of the plan; 0 where there is none yet."""
     if not store.exists(PLAN_FILE):
         return 0
     shards = read_parquet(store, PLAN_FILE, ["shard"])["shard"]

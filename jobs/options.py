@@ -7,8 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RunOptions:
-    """workers: Ray workers, 0 = in this process without Ray. address: a Ray cluster; None = start a local one."""
+    """workers: Ray workers, 0 = in this process without Ray. address: a Ray cluster; None = start a local one.
+
+    deadline_s: longest time on one recording before its worker is ended. memory_mb: most memory of one worker; None =
+    no limit of ours.
+    """
 
     workers: int = 2
     address: str | None = None
     max_reject_rate: float = 0.0
+    deadline_s: float = 3600.0
+    memory_mb: int | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +17,10 @@ from ..pipeline.parquet_files import read_parquet
 from ..pipeline.plan import PLAN_FILE, plan_shards, planned_shard_sizes, read_planned_shard, write_plan
 from ..pipeline.samples import build_samples
 from ..pipeline.store import Store
-from ..pipeline.write_shard import write_tar_shard
+from ..pipeline.write_shard import ShardWork, write_tar_shard
 from ..schemas.recipe import DataSection, Recipe
 from ..schemas.recording import Index, Recording
-from ..schemas.report import Identity, ShardReport
+from ..schemas.report import Identity
 from .artefact_lock import artefact_lock
 from .options import RunOptions
 from .stage import StageResult, Work, finish_artefact, open_artefact, run_sharded, stage_result
@@ -99,8 +101,8 @@ def shard_worker(store: Store, dataset: str, base: Path, recipe: Recipe) -> Work
     else:
         build = partial(build_samples, dataset=dataset, base=base, config=recipe.shard)
 
-    def run(number: int) -> ShardReport:
-        rows = read_planned_shard(store, number)
-        return write_tar_shard(store, SHARDS, number, rows, build)
-
-    return run
+    return ShardWork(
+        items=partial(read_planned_shard, store),
+        build=lambda _, row: build(row),
+        write=partial(write_tar_shard, store, SHARDS),
+    )

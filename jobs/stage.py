@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,14 @@ import tomli_w
 
 from .. import __version__
 from ..pipeline.artefacts import read_report, rejects_name, report_name
+from ..pipeline.ladder import Ladder
 from ..pipeline.parquet_files import parquet_bytes, read_parquet
+from ..pipeline.retry import retry_name
 from ..pipeline.store import Store
+from ..pipeline.write_shard import ShardWork
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import Recipe
-from ..schemas.report import REJECT_SCHEMA, Identity, Manifest, ShardReport
+from ..schemas.report import REJECT_SCHEMA, Identity, Manifest, Reject, ShardReport
 from .artefact_lock import artefact_lock
 from .options import RunOptions
 from .progress import Progress
@@ -28,8 +31,8 @@ from .ray_map import map_shards
 FORMAT = 1
 """Version of the store's layout; another one is refused."""
 WAY_OUT = "use another --name or --store"
-Work = Callable[[int], ShardReport]
-"""What a worker does with the shard of a number."""
+Work = ShardWork[Any, Any]
+"""What a worker does with the shard of a number, or with one of its recordings alone."""
 
 
 @dataclass(frozen=True)
@@ -77,24 +80,36 @@ def run_sharded(
     make_worker: Callable[[], Work],
     options: RunOptions,
     unit: str = "recordings",
-) -> list[ShardReport]:
-    """Work on the shards without a report; returns the reports of all. `sizes`: units in each shard."""
-    missing = [shard for shard in range(len(sizes)) if not store.exists(f"{folder}/{report_name(shard)}")]
+) -> Iterator[ShardReport]:
+    """Work on the shards without a report, or with recordings to attempt again; then the reports of all, one by one.
+
+    `sizes`: units in each shard.
+    """
+    names = set(store.list(folder))
+    missing = [n for n in range(len(sizes)) if report_name(n) not in names or retry_name(n) in names]
     progress = Progress(folder, sum(sizes[shard] for shard in missing), unit)
-    for report in map_shards(make_worker, missing, options):
+    for report in map_shards(make_worker, missing, options, Ladder(store, folder)):
         progress.add(report.read)
     progress.close()
-    return [read_report(store, folder, shard) for shard in range(len(sizes))]
+    # not a list: the memory of the driver must not grow with the number of recordings
+    return (read_report(store, folder, shard) for shard in range(len(sizes)))
 
 
 def finish_artefact(
-    store: Store, folder: str, identity: Identity, reports: list[ShardReport], info: dict[str, Any]
+    store: Store, folder: str, identity: Identity, reports: Iterable[ShardReport], info: dict[str, Any]
 ) -> Manifest:
     """Write the rejects table and, last, the manifest."""
-    rejects = [reject.model_dump() for report in reports for reject in report.rejects]
-    table = pa.Table.from_pylist(rejects, schema=REJECT_SCHEMA)
+    rejects: list[Reject] = []
+
+    def noting_rejects() -> Iterator[ShardReport]:
+        for report in reports:
+            rejects.extend(report.rejects)
+            yield report
+
+    versions = {"motionpipe": __version__, "python": platform.python_version()}
+    manifest = Manifest.of(identity, noting_rejects(), info | versions)
+    table = pa.Table.from_pylist([reject.model_dump() for reject in rejects], schema=REJECT_SCHEMA)
     store.write_bytes(rejects_name(folder), parquet_bytes(table))
-    manifest = Manifest.of(identity, reports, info | {"motionpipe": __version__, "python": platform.python_version()})
     store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
     return manifest
 
@@ -147,6 +162,12 @@ def _report_rejects(store: Store, folder: str, totals: dict[str, int], options: 
 
 def _require_same(store: Store, folder: str, there: Identity, asked: Identity, way_out: str) -> None:
     differences = there.differences(asked)
+    renewed = [name.removeprefix("parent ") for name, _, _ in differences if name.startswith("parent ")]
+    if differences and len(renewed) == len(differences):
+        raise MotionpipeError(
+            f"{folder} in {store.uri} was made from another {' and '.join(renewed)} than the one that stands here now; "
+            f"nothing is mixed: give another --name, or remove {folder} and make it again"
+        )
     if differences:
         text = "; ".join(f"{name} is {old!r} there and {new!r} here" for name, old, new in differences[:5])
         raise MotionpipeError(f"{folder} in {store.uri} was made otherwise: {text}; {way_out}")

@@ -6,6 +6,7 @@ import click
 
 from ..pipeline.store import Store
 from .inventory import Artefact, command_for, list_artefacts, missing_kinds
+from .parents import stale_artefacts
 
 
 def status(store: Store) -> None:
@@ -17,12 +18,14 @@ def status(store: Store) -> None:
 def status_lines(store: Store) -> list[str]:
     """The table as text."""
     artefacts = list_artefacts(store)
-    rows = [(artefact.folder, artefact.state, _detail(artefact)) for artefact in artefacts]
+    stale = stale_artefacts(artefacts)
+    rows = [(a.folder, "stale" if a.folder in stale else a.state, _detail(a)) for a in artefacts]
     folder_width, state_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     head = f"{store.uri}: dataset {artefacts[0].identity.data['dataset']}"
     table = [f"{folder:{folder_width}}  {state:{state_width}}  {detail}".rstrip() for folder, state, detail in rows]
     missing = [f"{kind}: not finished; {command_for(store, kind)}" for kind in missing_kinds(artefacts)]
-    return [head, "", *table, *(["", *missing] if missing else [])]
+    warnings = [f"{folder} is stale: {why}" for folder, why in stale.items()]
+    return [head, "", *table, *(["", *warnings] if warnings else []), *(["", *missing] if missing else [])]
 
 
 def file_size(count: float) -> str:

@@ -62,11 +62,11 @@ def code_depth(path: Path, unit_mm: float, config: ShardSection) -> CodedStream:
 
 
 def hash_files(files: dict[str, Path]) -> str:
-    """sha256 over the streams' names and the bytes of their files."""
+    """sha256 over the streams' names and the bytes of their files, whatever these are called: copies are found."""
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):
         for file in depth_png_files(path) if path.is_dir() else [path]:
-            digest.update(f"{name}/{file.name}\0".encode())
+            digest.update(f"{name}\0".encode())
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()

@@ -15,6 +15,7 @@ import fsspec
 from ..schemas.errors import MotionpipeError
 
 _TEMPORARY = ".tmp-"
+_NOTE = 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,24 @@ class Store:
         """Write a file, whole or not at all."""
         with self.writing(name) as stream:
             stream.write(data)
+
+    def write_note(self, name: str, data: bytes) -> None:
+        """Write a small file that survives the process, but need not survive a power cut; padded with spaces.
+
+        In a local store it is overwritten in place: 16 µs, where a rename, of which ext4 makes a flush, takes 1 ms.
+        """
+        fs, path = self._resolve(name)
+        padded = data.ljust(_NOTE)
+        assert len(padded) == _NOTE, f"a note of {len(data)} bytes"
+        if self.is_local:
+            os.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                os.write(descriptor, padded)
+            finally:
+                os.close(descriptor)
+        else:
+            fs.pipe_file(path, padded)
 
     def append(self, name: str, data: bytes) -> None:
         """Add to the end of a log; a log is the one kind of file that grows."""

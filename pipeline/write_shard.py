@@ -1,14 +1,19 @@
-"""One shard of a tar artefact: every item is written or rejected, and the report comes last."""
+"""One shard of an artefact: every item is written or rejected, and the report comes last."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from ..schemas.errors import BadSampleError
 from ..schemas.report import Reject, SampleEntry, ShardReport
 from .artefacts import report_name, tar_name
+from .ladder import REASON, Ladder, death_detail
+from .retry import Retry, finish_retry, read_retry, stored_members
 from .store import Store
 from .tar_shard import TarShardWriter
 
@@ -27,6 +32,7 @@ class Item(Protocol):
 
 
 T = TypeVar("T", bound=Item)
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -43,54 +49,161 @@ class Sample:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ShardWork(Generic[T, B]):
+    """What a worker does with the shard of a number; `write` is `write_tar_shard` or one like it."""
+
+    items: Callable[[int], Sequence[T]]
+    build: Callable[[int, T], Iterable[B]]
+    write: Callable[[int, Sequence[T], Callable[[T], Iterable[B]]], ShardReport]
+
+    def __call__(self, shard: int) -> ShardReport:
+        """The whole shard."""
+        return self.write(shard, self.items(shard), lambda item: self.build(shard, item))
+
+    def alone(self, shard: int, key: str) -> None:
+        """One item, whose result is thrown away: to see whether the process outlives it."""
+        for item in self.items(shard):
+            if item.key == key:
+                try:
+                    for _ in self.build(shard, item):
+                        pass
+                except BadSampleError:
+                    pass
+
+
+class _Pass(Generic[T, B]):
+    """One pass over the items of a shard: what each one comes to, with the rejects counted on the way."""
+
+    def __init__(self, store: Store, folder: str, shard: int) -> None:
+        self.rejects: list[Reject] = []
+        self.retry: Retry | None = read_retry(store, folder, shard)
+        self._folder, self._shard, self._ladder = folder, shard, Ladder(store, folder)
+
+    def each(
+        self, items: Sequence[T], build: Callable[[T], Iterable[B]], copies: bool
+    ) -> Iterator[tuple[T, list[B] | None]]:
+        """(item, what was built of it), or (item, None) where it stands and can be copied."""
+        given_up = {key: causes for key, (causes, ends) in self._ladder.deaths(self._shard).items() if ends}
+        for item in items:
+            before = self.retry.reject_of(item.key) if self.retry else None
+            if self.retry and item.key not in self.retry.keys and (before or copies):
+                if before:
+                    self.rejects.append(before)
+                else:
+                    yield item, None
+            elif item.key in given_up:
+                causes = given_up[item.key]
+                self._reject(item, REASON, death_detail(causes), len(causes))
+            else:
+                self._ladder.note(self._shard, item.key)
+                try:
+                    built = list(build(item))
+                except BadSampleError as error:
+                    self._reject(item, error.reason, error.detail, 1)
+                else:
+                    yield item, built
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """The block in which a death of the process leaves a note behind."""
+        return self._ladder.at_work(self._shard)
+
+    def finish(self, store: Store, report: ShardReport) -> ShardReport:
+        """Write the report, the done mark, and forget the notes."""
+        store.write_bytes(f"{self._folder}/{report_name(self._shard)}", report.model_dump_json().encode())
+        finish_retry(store, self._folder, self._shard)
+        self._ladder.finish(self._shard)
+        return report
+
+    def undo_report(self, store: Store) -> None:
+        """From here to `finish` the shard is not done: a kill in between has it made from nothing."""
+        if self.retry:
+            store.remove(f"{self._folder}/{report_name(self._shard)}")
+
+    def _reject(self, item: T, reason: str, detail: str, attempts: int) -> None:
+        before = self.retry.attempts_before(item.key) if self.retry else 0
+        reject = Reject(
+            stage=self._folder.split("/", 1)[0],
+            key=item.key,
+            recording_id=item.recording_id,
+            path=item.path,
+            reason=reason,
+            detail=detail,
+            attempts=before + attempts,
+        )
+        self.rejects.append(reject)
+
+
 def write_tar_shard(
     store: Store, folder: str, shard: int, items: Sequence[T], build: Callable[[T], Iterable[Sample]]
 ) -> ShardReport:
     """Build every item's samples into FOLDER/NNNNNN.tar, then write FOLDER/NNNNNN.json, the done mark.
 
-    A BadSampleError of `build` becomes a reject; any other exception leaves neither file.
+    A BadSampleError of `build` becomes a reject, and so does an item that the ladder has given up; any other exception
+    leaves neither file. Where only some items are attempted again, the other samples are copied from the old tar.
     """
-    rejects: list[Reject] = []
     entries: list[SampleEntry] = []
-    totals: dict[str, int] = {}
-    with store.writing(f"{folder}/{tar_name(shard)}") as stream:
+    this = _Pass[T, Sample](store, folder, shard)
+    totals = Counter(this.retry.old.totals if this.retry else {})
+    with this.at_work(), store.writing(f"{folder}/{tar_name(shard)}") as stream:
         writer = TarShardWriter(stream)
-        for item in items:
-            try:
-                samples = list(build(item))
-            except BadSampleError as error:
-                rejects.append(_reject(folder, item, error))
-                continue
-            for sample in samples:
+        for item, samples in this.each(items, build, copies=True):
+            if samples is None:
+                assert this.retry is not None
+                for entry in this.retry.entries_of(item.key, item.recording_id):
+                    places = writer.add(entry.key, stored_members(store, folder, shard, entry))
+                    entries.append(entry.model_copy(update={"members": places}))
+            for sample in samples or ():
                 entries.append(_entry(item, sample, writer.add(sample.key, sample.members)))
-                for name, count in sample.counts.items():
-                    totals[name] = totals.get(name, 0) + count
+                totals.update(sample.counts)
         sha256 = writer.close()
+        this.undo_report(store)
     report = ShardReport(
         shard=shard,
         file=tar_name(shard),
         sha256=sha256,
         size_bytes=writer.size_bytes,
         read=len(items),
-        written=len(items) - len(rejects),
+        written=len(items) - len(this.rejects),
         samples=tuple(entries),
-        rejects=tuple(rejects),
-        totals=totals,
+        rejects=tuple(this.rejects),
+        totals=dict(totals),
     )
-    store.write_bytes(f"{folder}/{report_name(shard)}", report.model_dump_json().encode())
-    return report
+    return this.finish(store, report)
 
 
-def _reject(folder: str, item: Item, error: BadSampleError) -> Reject:
-    stage = folder.split("/", 1)[0]
-    return Reject(
-        stage=stage,
-        key=item.key,
-        recording_id=item.recording_id,
-        path=item.path,
-        reason=error.reason,
-        detail=error.detail,
+def write_rows_shard(
+    store: Store,
+    folder: str,
+    shard: int,
+    items: Sequence[SampleEntry],
+    build: Callable[[SampleEntry], Iterable[B]],
+    parquet: Callable[[Sequence[B]], bytes],
+) -> ShardReport:
+    """The same for rows: FOLDER/NNNNNN.parquet. What stands is built again: it gives the same rows."""
+    rows: list[B] = []
+    written: list[SampleEntry] = []
+    this = _Pass[SampleEntry, B](store, folder, shard)
+    with this.at_work():
+        for item, built in this.each(items, build, copies=False):
+            rows += built or ()
+            written.append(item.model_copy(update={"members": {}}))
+    data = parquet(rows)
+    this.undo_report(store)
+    file = f"{shard:06d}.parquet"
+    store.write_bytes(f"{folder}/{file}", data)
+    report = ShardReport(
+        shard=shard,
+        file=file,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        read=len(items),
+        written=len(written),
+        samples=tuple(written),
+        rejects=tuple(this.rejects),
+        totals={"rows": len(rows)},
     )
+    return this.finish(store, report)
 
 
 def _entry(item: Item, sample: Sample, members: dict[str, tuple[int, int]]) -> SampleEntry:

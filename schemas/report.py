@@ -5,6 +5,7 @@ The report of a shard is written last and is its done mark; the manifest is the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -75,6 +76,28 @@ class ShardReport(_Record):
             raise ValueError(f"shard {self.shard}: read {self.read} != {self.written} + {len(self.rejects)} rejected")
         return self
 
+    def summary(self) -> ShardSummary:
+        """The shard's line in the manifest."""
+        return ShardSummary(
+            shard=self.shard,
+            file=self.file,
+            sha256=self.sha256,
+            read=self.read,
+            written=self.written,
+            rejected=len(self.rejects),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Everything that adds up over shards."""
+        return {
+            "read": self.read,
+            "written": self.written,
+            "rejected": len(self.rejects),
+            "samples": len(self.samples),
+            "bytes": self.size_bytes,
+            **self.totals,
+        }
+
 
 class Identity(_Record):
     """What an artefact's bytes depend on: its recipe section, data settings and parents' hashes."""
@@ -122,28 +145,19 @@ class Manifest(_Record):
     info: dict[str, Any] = {}
 
     @classmethod
-    def of(cls, identity: Identity, reports: list[ShardReport], info: dict[str, Any]) -> Manifest:
-        """The manifest of finished shards, in their order."""
-        shards = tuple(
-            ShardSummary(
-                shard=r.shard, file=r.file, sha256=r.sha256, read=r.read, written=r.written, rejected=len(r.rejects)
-            )
-            for r in reports
-        )
+    def of(cls, identity: Identity, reports: Iterable[ShardReport], info: dict[str, Any]) -> Manifest:
+        """The manifest of finished shards, in their order; of the reports one at a time is held."""
+        shards: list[ShardSummary] = []
         totals = {"read": 0, "written": 0, "rejected": 0, "samples": 0, "bytes": 0}
         for report in reports:
-            counts = {
-                "read": report.read,
-                "written": report.written,
-                "rejected": len(report.rejects),
-                "samples": len(report.samples),
-                "bytes": report.size_bytes,
-                **report.totals,
-            }
-            for name, count in counts.items():
+            shards.append(report.summary())
+            for name, count in report.counts().items():
                 totals[name] = totals.get(name, 0) + count
-        content = {
-            "identity": identity.model_dump(mode="json"),
-            "shards": [s.model_dump(mode="json") for s in shards],
-        }
-        return cls(identity=identity, shards=shards, totals=totals, hash=canonical_hash(content), info=info)
+        digest = content_hash(identity, shards)
+        return cls(identity=identity, shards=tuple(shards), totals=totals, hash=digest, info=info)
+
+
+def content_hash(identity: Identity, shards: Sequence[ShardSummary]) -> str:
+    """The hash of a manifest: of what its artefact was made from, and of the bytes of its shards."""
+    content = {"identity": identity.model_dump(mode="json"), "shards": [s.model_dump(mode="json") for s in shards]}
+    return canonical_hash(content)

@@ -8,6 +8,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from motionpipe.jobs.cli import main
 from motionpipe.pipeline.depth_codec import encode_d16
 from motionpipe.pipeline.samples import npy_bytes
 from motionpipe.pipeline.store import Store
@@ -134,3 +136,59 @@ def put_sample(store):
         return entry, write_tar_shard(store, "flow/fake", 0, [item], lambda _: [cells]).samples[0]
 
     return put
+
+
+CHAIN_RECIPE = """
+[shard]
+recordings_per_shard = 4
+max_frames = 20
+[flow]
+step_s = 0.1
+[codebook]
+size = 8
+sample_cells = 5000
+[train]
+modality = "rgb"
+frame_short_side = 48
+crop = 48
+cell = 4
+widths = [4, 4, 4, 4, 4]
+hidden = 4
+deconv_widths = [4, 4]
+steps = 2
+epochs = 1
+global_batch = 4
+micro_batch = 4
+[embed]
+num_clips = 2
+clip_frames = 3
+"""
+
+
+@pytest.fixture(scope="session")
+def rgb_chain(tmp_path_factory, write_video):
+    """A store of ten recordings in three shards, one of two segments, from shards to embeddings of run "a"."""
+    source, folder = tmp_path_factory.mktemp("videos"), tmp_path_factory.mktemp("rgb-chain") / "store"
+    for number in range(10):
+        part, label = ("test" if number % 5 == 4 else "train"), ("left" if number % 2 else "right")
+        (source / part / label).mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(number)
+        image = cv2.GaussianBlur(rng.integers(0, 255, (48, 64, 3)).astype(np.uint8), (0, 0), 2)
+        frames = np.stack(
+            [np.roll(image, i * (1 if number % 2 else -1), axis=1) for i in range(25 if not number else 10)]
+        )
+        write_video(source / part / label / f"v{number}.mkv", frames, 10)
+    recipe = folder.parent / "chain.toml"
+    recipe.write_text(CHAIN_RECIPE)
+    common = ["--store", str(folder), "--recipe", str(recipe), "--workers", "0"]
+    for words in (
+        ["shard", "--dataset", "folder", "--source", str(source)],
+        ["flow"],
+        ["codebook"],
+        ["train-cluster", "--name", "a"],
+        ["embed"],
+        ["classify", "--probe", "knn"],
+    ):
+        result = CliRunner().invoke(main, [*words, *common])
+        assert result.exit_code == 0, (result.output, result.exception)
+    return folder

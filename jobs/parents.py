@@ -1,0 +1,78 @@
+"""What artefacts were made from: whether that still stands, and the command that makes one again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from ..pipeline.artefacts import SHARDS
+from ..pipeline.store import Store
+from .inventory import Artefact
+
+
+def stale_artefacts(artefacts: Sequence[Artefact]) -> dict[str, str]:
+    """Folder to why it no longer belongs to what stands in the store; `artefacts` in data order."""
+    by_folder = {artefact.folder: artefact for artefact in artefacts}
+    stale: dict[str, str] = {}
+    for artefact in artefacts:
+        for folder, made_from in parents(artefact, by_folder):
+            parent = by_folder.get(folder)
+            if parent is None:
+                stale[artefact.folder] = f"its parent {folder} is gone"
+            elif not parent.finished:
+                stale[artefact.folder] = f"its parent {folder} is not finished"
+            elif made_from is not None and current_hash(parent) != made_from:
+                stale[artefact.folder] = f"made from another {folder} than the one that stands here"
+            elif folder in stale:
+                stale[artefact.folder] = f"its parent {folder} is stale"
+            else:
+                continue
+            break
+    return stale
+
+
+def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tuple[str, str | None]]:
+    """(folder, hash) of each parent at the time when the artefact was made; None for a run's untrained weights."""
+    for name, made_from in artefact.identity.parents.items():
+        match name:
+            case "shards":
+                yield SHARDS, made_from
+            case "flow":
+                yield f"flow/{flow_name(artefact, by_folder)}", made_from
+            case "codebook":
+                book = artefact.name if artefact.kind == "targets" else artefact.info["codebook"]
+                yield f"codebook/{book}", made_from
+            case "checkpoint":
+                untrained = artefact.name.endswith("@init")
+                yield f"runs/{artefact.identity.data['run']}", None if untrained else made_from
+            case "embeddings":
+                yield f"embeddings/{artefact.name.split('/', 1)[0]}", made_from
+
+
+def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefact]) -> str:
+    """The command line that goes on with this artefact, or makes it again: with the recipe that lies beside it."""
+    name, info, data = artefact.name, artefact.info, artefact.identity.data
+    words = {
+        "shards": ["shard", "--dataset", str(data.get("dataset")), "--source", str(info.get("source"))],
+        "flow": ["flow", "--name", name],
+        "codebook": ["codebook", "--name", name, "--flow", flow_name(artefact, by_folder)],
+        "targets": ["codebook", "--name", name, "--flow", flow_name(artefact, by_folder)],
+        "runs": ["train-cluster", "--name", name, "--codebook", str(info.get("codebook"))],
+        "embeddings": ["embed", "--run", str(data.get("run")), "--name", name.removesuffix("@init")],
+        "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],
+    }[artefact.kind]
+    recipe = ["--recipe", f"{store.uri}/{artefact.folder}/recipe.toml"] if store.is_local else []
+    return shlex.join(["motionpipe", *words, *recipe, "--store", store.uri])
+
+
+def flow_name(artefact: Artefact, by_folder: dict[str, Artefact]) -> str:
+    """Flow artefact that targets, a codebook or a run were made from."""
+    owner = by_folder.get(f"codebook/{artefact.name}", artefact) if artefact.kind == "targets" else artefact
+    return str(owner.info.get("flow", ""))
+
+
+def current_hash(artefact: Artefact) -> str:
+    """What a child made now would note of this parent."""
+    if artefact.kind == "codebook":
+        return str(artefact.detail["sha256"])
+    return artefact.manifest.hash if artefact.manifest else ""

@@ -154,7 +154,7 @@ def test_parquet_opens_in_pyarrow_and_duckdb_with_a_fixed_size_list(store):
     table = pq.read_table(file)
     assert table.schema.field("embedding").type == pa.list_(pa.float32(), 8)
     assert table.schema.metadata[b"run"] == b"a"
-    assert set(table["splits"][0].as_py()) == {"xsub:train", "xview:test"}
+    assert set(table["splits"][0].as_py()) == {"xsub:train", "xview:test", "xsub120:train", "xset120:test"}
     count, dim = duckdb.sql(f"select count(*), min(len(embedding)) from '{file}'").fetchall()[0]
     assert (count, dim) == (table.num_rows, 8)
 

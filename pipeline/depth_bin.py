@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ..schemas.errors import BadSampleError
 from .depth_codec import DepthFrame
@@ -30,14 +31,14 @@ def iterate_depth_bin(path: Path) -> Iterator[DepthFrame]:
     size = path.stat().st_size if path.is_file() else -1
     if size < 0:
         raise BadSampleError("missing-file", f"{path} does not exist")
-    row = np.dtype([("depth", "<i4")] if path.name.endswith(_WITHOUT_IDS) else [("depth", "<i4"), ("id", "u1")])
+    pixel_bytes = 4 if path.name.endswith(_WITHOUT_IDS) else 5
     with path.open("rb") as stream:
         header = stream.read(_HEADER.size)
         if len(header) < _HEADER.size:
             raise BadSampleError("truncated-depth", f"{path} has {size} bytes, less than a header; copy it again")
         frames, width, height = _HEADER.unpack(header)
         _require_plausible(path, frames, width, height)
-        frame_bytes = row.itemsize * width * height
+        frame_bytes = pixel_bytes * width * height
         expected = _HEADER.size + frames * frame_bytes
         if size != expected:
             reason = "truncated-depth" if size < expected else "unreadable-depth"
@@ -45,8 +46,8 @@ def iterate_depth_bin(path: Path) -> Iterator[DepthFrame]:
                 reason, f"{path}: {frames} frames of {width}x{height} take {expected} bytes, got {size}; copy it again"
             )
         for number in range(frames):
-            rows = np.frombuffer(stream.read(frame_bytes), np.uint8).reshape(height, row.itemsize * width)
-            yield _millimetre_range(path, number, np.ascontiguousarray(rows[:, : 4 * width]).view("<i4"))
+            rows = np.frombuffer(stream.read(frame_bytes), np.uint8).reshape(height, pixel_bytes * width)
+            yield _depths(path, number, np.ascontiguousarray(rows[:, : 4 * width]).view("<i4"))
 
 
 def _require_plausible(path: Path, frames: int, width: int, height: int) -> None:
@@ -57,7 +58,7 @@ def _require_plausible(path: Path, frames: int, width: int, height: int) -> None
         )
 
 
-def _millimetre_range(path: Path, number: int, values: np.ndarray) -> DepthFrame:
+def _depths(path: Path, number: int, values: npt.NDArray[np.int32]) -> DepthFrame:
     if values.min() < 0 or values.max() > 65_535:
         raise BadSampleError(
             "unreadable-depth",

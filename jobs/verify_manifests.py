@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ..pipeline.check_splits import check_splits
 from ..pipeline.plan import PLAN_FILE, read_plan
 from ..pipeline.store import Store
+from ..schemas.errors import MotionpipeError
 from ..schemas.finding import Finding
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Identity, Manifest, content_hash
@@ -40,7 +41,7 @@ def unreadable_plan(store: Store) -> Iterator[Finding]:
         read_plan(store)
     except FileNotFoundError:
         yield Finding(PLAN_FILE, "is missing", todo)
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+    except (MotionpipeError, pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         yield Finding(PLAN_FILE, f"is not readable ({str(error).splitlines()[0]})", todo)
 
 

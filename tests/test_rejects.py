@@ -135,8 +135,8 @@ def test_without_its_source_nothing_is_touched(source, rejecting):
 
 
 def test_later_stages_are_retried_too(rejecting):
-    call("flow", "--method", "pd", *options(rejecting), code=3)
-    assert "no-depth" in call("rejects", "list", "--stage", "flow/pd", "--store", rejecting)
-    output = call("rejects", "retry", "--stage", "flow/pd", *options(rejecting), code=3)
-    assert "flow/pd: 5 read = 0 written + 5 rejected" in output
+    call("flow", "--name", "short", "--set", "flow.step_s=9", *options(rejecting), code=3)
+    assert "too-short" in call("rejects", "list", "--stage", "flow/short", "--store", rejecting)
+    output = call("rejects", "retry", "--stage", "flow/short", *options(rejecting), code=3)
+    assert "flow/short: 5 read = 0 written + 5 rejected" in output
     assert call("rejects", "list", "--stage", "flow", "--store", rejecting).splitlines()[1].split()[3] == "2"

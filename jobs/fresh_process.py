@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,12 @@ def run_alone(make_worker: Callable[[], Any], shard: int, key: str, options: Run
     An exception is no death: the shard meets it again, and there it ends the job with its own type.
     """
     context = multiprocessing.get_context("spawn")
-    child = context.Process(target=_alone, args=(make_worker, shard, key, options.memory_mb, os.getpid()), daemon=True)
+    begun = context.Event()
+    words = (make_worker, shard, key, options.memory_mb, os.getpid(), begun)
+    child = context.Process(target=_alone, args=words, daemon=True)
     child.start()
+    while child.is_alive() and not begun.wait(0.2):  # its imports are not the recording's time
+        pass
     child.join(options.deadline_s)
     if child.is_alive():
         child.kill()
@@ -48,11 +53,14 @@ def _guess(number: int) -> str:
     return " (the kernel's, where memory runs out)" if number == signal.SIGKILL else ""
 
 
-def _alone(make_worker: Callable[[], Any], shard: int, key: str, memory_mb: int | None, parent: int) -> None:
+def _alone(
+    make_worker: Callable[[], Any], shard: int, key: str, memory_mb: int | None, parent: int, begun: Event
+) -> None:
+    threading.Thread(target=partial(_end_with, parent), daemon=True).start()
     work = make_worker()
     assert isinstance(work, ShardWork)
     watch_memory(memory_mb, lambda _: None)
-    threading.Thread(target=partial(_end_with, parent), daemon=True).start()
+    begun.set()
     work.alone(shard, key)
 
 

@@ -35,7 +35,7 @@ def build(bad, shard, item):
         case "grow":
             held = []
             while True:
-                held.append(bytearray(os.urandom(1 << 20)) * 16)
+                held.append(bytearray(os.urandom(1 << 20)) * 64)
                 time.sleep(0.02)
         case "bug":
             raise ZeroDivisionError("a bug")
@@ -81,7 +81,7 @@ def left(store):
 @pytest.mark.ray
 def test_workers_that_are_killed_hang_or_grow_end_in_one_reject_each(fakes, store, memory_store):
     bad = {"0-1": "kill", "0-2": "sleep", "1-0": "grow", "1-3": "once", "mark": store.uri + "-mark"}
-    options = RunOptions(workers=2, deadline_s=2.0, memory_mb=700)
+    options = RunOptions(workers=2, deadline_s=4.0, memory_mb=700)
     result = run(fakes, store, bad, options)
     assert result.exit_code == 3
     assert result.counts == {"read": 8, "written": 5, "rejected": 3, "samples": 5, "bytes": 20480, "frames": 5}
@@ -90,7 +90,7 @@ def test_workers_that_are_killed_hang_or_grow_end_in_one_reject_each(fakes, stor
         key: ("worker-died", 3) for key in ("0-1", "0-2", "1-0")
     }
     assert "SIGKILL" in table["0-1"]["detail"]
-    assert "deadline of 2 s" in table["0-2"]["detail"]
+    assert "deadline of 4 s" in table["0-2"]["detail"]
     assert "700 MB" in table["1-0"]["detail"]
     assert "rejects retry" in table["0-1"]["detail"]
     assert left(store) == []

@@ -48,7 +48,8 @@ def write_tar_shard(
 ) -> ShardReport:
     """Build every item's samples into FOLDER/NNNNNN.tar, then write FOLDER/NNNNNN.json, the done mark.
 
-    A BadSampleError of `build` becomes a reject; any other exception leaves neither file.
+    Samples are written as they come, so that one at a time is in memory. A BadSampleError of `build` becomes a reject
+    that leaves nothing in the tar; any other exception leaves neither file.
     """
     rejects: list[Reject] = []
     entries: list[SampleEntry] = []
@@ -56,15 +57,18 @@ def write_tar_shard(
     with store.writing(f"{folder}/{tar_name(shard)}") as stream:
         writer = TarShardWriter(stream)
         for item in items:
+            mark, counts, done = writer.mark(), dict(totals), len(entries)
             try:
-                samples = list(build(item))
-            except BadSampleError as error:
+                for sample in build(item):
+                    entries.append(_entry(item, sample, writer.add(sample.key, sample.members)))
+                    for name, count in sample.counts.items():
+                        counts[name] = counts.get(name, 0) + count
+            except BadSampleError as error:  # also those of its samples that are written already
+                writer.rollback(mark)
+                del entries[done:]
                 rejects.append(_reject(folder, item, error))
-                continue
-            for sample in samples:
-                entries.append(_entry(item, sample, writer.add(sample.key, sample.members)))
-                for name, count in sample.counts.items():
-                    totals[name] = totals.get(name, 0) + count
+            else:
+                totals = counts
         sha256 = writer.close()
     report = ShardReport(
         shard=shard,

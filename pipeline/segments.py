@@ -1,0 +1,251 @@
+"""A recording cut into segments of at most so many frames, each with its own part of the decode contract.
+
+Figures of a segment cover its own range of slots, so that over the segments of a recording they add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..schemas.errors import BadSampleError
+from ..schemas.recipe import ShardSection
+from .coded_stream import CodedStream
+from .decode_contract import Gap, gaps_of, long_step_us, runs_of
+from .pair_frames import Row, pair_frames
+
+Streams = Mapping[str, CodedStream]
+
+
+@dataclass
+class StreamLog:
+    """What happened to the frames of one stream within a segment."""
+
+    slots: list[int] = field(default_factory=list)
+    """Slots of the decoded frames, stored or not."""
+    errors: int = 0
+    unplaced: int = 0
+    resized: int = 0
+    corrupt: list[int] = field(default_factory=list)
+    """Numbers of stored frames that the decoder partly made up."""
+    frozen: list[list[int]] = field(default_factory=list)
+    """[number of the first stored frame, length] of each run of identical frames."""
+
+
+@dataclass
+class Segment:
+    """Consecutive frames of a recording."""
+
+    number: int
+    start: int
+    """Number of its first frame in the recording."""
+    begin: int
+    """Its first slot."""
+    end: int | None = None
+    """The slot after its last; None: the end of the recording."""
+    slots: list[int] = field(default_factory=list)
+    times_us: list[int | None] = field(default_factory=list)
+    frames: dict[str, list[bytes]] = field(default_factory=dict)
+    logs: dict[str, StreamLog] = field(default_factory=dict)
+    dropped: int = 0
+    unpaired: int = 0
+
+    def end_of(self, stream: CodedStream) -> int:
+        """The slot after the last that the stream should have here."""
+        return max(self.begin, stream.schedule.total) if self.end is None else self.end
+
+    def missing(self, name: str, stream: CodedStream) -> int:
+        """Frames of the stream that should be here and were not decoded."""
+        return self.end_of(stream) - self.begin - len(self.logs[name].slots)
+
+
+def cut_segments(streams: Streams, config: ShardSection) -> Iterator[Segment]:
+    """Decode the streams together and cut them; a segment is out of memory's way before the next is begun.
+
+    Raises BadSampleError where the recording is damaged beyond what `config.policy` accepts.
+    """
+    _require_promise(streams, config)
+    segment = _begin(streams, None)
+    decoded, stored = dict.fromkeys(streams, 0), 0
+    rows = pair_frames({name: stream.frames for name, stream in streams.items()}, config.frozen_frames)
+    for row in rows:
+        keep = len(row.frames) == len(streams) and not (config.policy == "drop" and row.is_damaged)
+        if keep and len(segment.slots) == config.max_frames:
+            segment.end = row.slot
+            yield _finished(segment, streams, config, decoded)
+            segment = _begin(streams, segment)
+        _log(segment, row, keep)
+        stored += keep
+    last = _finished(segment, streams, config, decoded)
+    _require_enough(streams, config, decoded, stored)
+    yield last
+
+
+def contract(segment: Segment, streams: Streams, config: ShardSection) -> dict[str, Any]:
+    """The `decode` entry of a sample's JSON."""
+    found: dict[str, Any] = {
+        "policy": config.policy,
+        "slots": [segment.begin, max(segment.end_of(stream) for stream in streams.values())],
+        "gaps": _gaps(segment, streams),
+        "dropped": segment.dropped,
+        "unpaired": segment.unpaired,
+    }
+    if len(streams) > 1:
+        found["mismatch"] = _mismatch(streams)
+    for name, stream in streams.items():
+        log, schedule = segment.logs[name], stream.schedule
+        placed = schedule.slots and not log.unplaced
+        found[name] = {
+            "expected": schedule.expected,
+            "expected_from": schedule.promise,
+            "demuxed": schedule.demuxed,
+            "decoded": len(log.slots),
+            "missing": segment.missing(name, stream),
+            "missing_slots": runs_of(log.slots, segment.begin, segment.end_of(stream)) if placed else None,
+            "errors": log.errors,
+            "unplaced": log.unplaced,
+            "corrupt": log.corrupt,
+            "frozen": log.frozen,
+            **({"resized": log.resized, **_timing(stream), **stream.facts} if name == "rgb" else {}),
+        }
+    return found
+
+
+def _timing(stream: CodedStream) -> dict[str, Any]:
+    schedule = stream.schedule
+    return {
+        "monotonic": schedule.has_times,
+        "start_us": schedule.start_us,
+        "step_us": schedule.step_us,
+        "jitter_us": schedule.jitter_us,
+        "constant_rate": schedule.constant_rate,
+    }
+
+
+def _begin(streams: Streams, before: Segment | None) -> Segment:
+    number, start, begin = (0, 0, 0) if before is None else (before.number + 1, before.start + len(before.slots), 0)
+    if before is not None:
+        assert before.end is not None
+        begin = before.end
+    return Segment(
+        number, start, begin, frames={name: [] for name in streams}, logs={name: StreamLog() for name in streams}
+    )
+
+
+def _log(segment: Segment, row: Row, keep: bool) -> None:
+    """Enter one row; `keep`: its frames are stored."""
+    number = len(segment.slots)
+    for name, frame in row.frames.items():
+        log = segment.logs[name]
+        log.slots.append(row.slot)
+        log.resized += frame.resized
+        if frame.corrupt and keep:
+            log.corrupt.append(number)
+        if name in row.frozen:
+            if not log.frozen or log.frozen[-1][2] != row.slot - 1:
+                log.frozen.append([max(0, number - 1), int(number > 0), row.slot])
+            log.frozen[-1][1] += 1
+            log.frozen[-1][2] = row.slot
+    if keep:
+        segment.slots.append(row.slot)
+        segment.times_us.append(row.frames["rgb"].time_us if "rgb" in row.frames else None)
+        for name, frame in row.frames.items():
+            segment.frames[name].append(frame.data)
+    elif len(row.frames) == len(segment.frames):
+        segment.dropped += 1
+    else:
+        segment.unpaired += 1
+
+
+def _finished(segment: Segment, streams: Streams, config: ShardSection, decoded: dict[str, int]) -> Segment:
+    """The segment with its share of the tallies, if the policy accepts it; `decoded` counts on."""
+    for name, stream in streams.items():
+        log, tally = segment.logs[name], stream.tally
+        log.frozen = [run[:2] for run in log.frozen]
+        log.errors, tally.errors = tally.errors, 0
+        log.unplaced, tally.unplaced = tally.unplaced, 0
+        decoded[name] += len(log.slots)
+        if config.policy == "strict":
+            _require_undamaged(segment, name, stream)
+    return segment
+
+
+def _gaps(segment: Segment, streams: Streams) -> list[Gap]:
+    """Gaps between the stored frames, whatever stream made them."""
+    lead = streams.get("rgb") or streams["depth"]
+    end = max(segment.end_of(stream) for stream in streams.values())
+    long_us = long_step_us(lead.schedule)
+    if lead.schedule.slots:
+        return gaps_of(segment.slots, segment.times_us, segment.begin, end, long_us)
+    lost = end - segment.begin - len(segment.slots)  # nothing says where
+    return [(None, lost, None)] if lost else []
+
+
+def _mismatch(streams: Streams) -> int:
+    totals = [stream.schedule.total for stream in streams.values()]
+    return max(totals) - min(totals)
+
+
+_REASONS = {"rgb": "damaged-video", "depth": "damaged-depth"}
+
+
+def _require_promise(streams: Streams, config: ShardSection) -> None:
+    """Refuse what is known to be damaged before anything is decoded."""
+    least = 1.0 if config.policy == "strict" else config.min_decoded
+    for name, stream in streams.items():
+        schedule = stream.schedule
+        if schedule.demuxed < least * schedule.total:
+            cut = schedule.promise == "header" or (schedule.slots and schedule.slots[-1] == schedule.demuxed - 1)
+            raise BadSampleError(
+                "truncated-video" if cut and name == "rgb" else _REASONS[name],
+                f"{stream.path} holds {schedule.demuxed} of {schedule.total} frames ({schedule.promise or 'time steps'}"
+                f", at least {least:.0%} are needed); copy or re-encode it",
+            )
+    mismatch, totals = _mismatch(streams), [stream.schedule.total for stream in streams.values()]
+    if mismatch > config.max_count_mismatch and min(totals) < least * max(totals):
+        counts = ", ".join(f"{stream.schedule.total} {name}" for name, stream in streams.items())
+        raise BadSampleError(
+            "count-mismatch",
+            f"{next(iter(streams.values())).path}: {counts} frames (shard.max_count_mismatch is "
+            f"{config.max_count_mismatch}); the streams are not of one recording, or one is cut",
+        )
+
+
+def _require_undamaged(segment: Segment, name: str, stream: CodedStream) -> None:
+    """Strict: every expected frame is there, whole, in its place, and alive."""
+    log = segment.logs[name]
+    if log.resized:
+        raise BadSampleError("size-changes", f"{stream.path}: {log.resized} frames have another size than the first")
+    damage = {
+        "missing": segment.missing(name, stream),
+        "partly made up by the decoder": len(log.corrupt),
+        "refused by the decoder": log.errors,
+        "out of order": log.unplaced,
+        "frozen": sum(length for _, length in log.frozen),
+    }
+    said = ", ".join(f"{count} {what}" for what, count in damage.items() if count)
+    if said:
+        raise BadSampleError(
+            _reason(name, stream),
+            f"{stream.path}: {said} of {stream.schedule.total} frames (shard.policy is strict); copy or re-encode it",
+        )
+
+
+def _require_enough(streams: Streams, config: ShardSection, decoded: dict[str, int], stored: int) -> None:
+    """Repair and drop: enough of each stream is kept, and a frame at all."""
+    for name, stream in streams.items():
+        total = stream.schedule.total
+        kept = stored if config.policy == "drop" else decoded[name]
+        if kept < config.min_decoded * total or not stored:
+            tally = stream.tally
+            why = f" ({tally.first_error})" if tally.first_error else ""
+            raise BadSampleError(
+                _reason(name, stream),
+                f"{stream.path}: {kept} of {total} frames can be kept{why}, at least {config.min_decoded:.0%} are "
+                "needed (shard.min_decoded); copy or re-encode it",
+            )
+
+
+def _reason(name: str, stream: CodedStream) -> str:
+    return stream.tally.reason or _REASONS[name]

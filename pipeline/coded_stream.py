@@ -51,6 +51,8 @@ class CodedStream:
     """Size of the stored frames; known with the first."""
     source_size: Size = (0, 0)
     tally: DecodeTally = field(default_factory=DecodeTally)
+    stopped: str = ""
+    """The error with which reading the file ended early, if it did."""
     facts: dict[str, object] = field(default_factory=dict)
     """What else the contract says of the file."""
     frames: Iterator[CodedFrame] = field(default_factory=lambda: iter(()))
@@ -59,9 +61,13 @@ class CodedStream:
 def code_rgb(path: Path, config: ShardSection) -> CodedStream:
     """The frames of a video as JPEG: upright, with square pixels, all of the first one's size."""
     survey = survey_video(path)
-    stream = CodedStream(path, survey.schedule, survey.fps)
-    stream.facts = {"stream": survey.stream, "video_streams": survey.video_streams}
-    stream.facts |= {"sample_aspect": [survey.sample_aspect.numerator, survey.sample_aspect.denominator]}
+    stream = CodedStream(path, survey.schedule, survey.fps, stopped=survey.stopped)
+    stream.facts = {
+        "incomplete_packets": survey.corrupt_packets,
+        "stream": survey.stream,
+        "video_streams": survey.video_streams,
+        "sample_aspect": [survey.sample_aspect.numerator, survey.sample_aspect.denominator],
+    }
     stream.frames = _rgb_frames(survey, stream, config)
     return stream
 

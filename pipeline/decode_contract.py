@@ -32,7 +32,7 @@ from typing import Literal
 Promise = Literal["index", "header", "duration", "numbers"]
 _LONG_STEP = 1.5  # of the median
 _EVEN_STEPS = 0.9  # so many steps near the median make a constant rate
-_ROUNDING_FRAMES = 2.0  # stated durations of whole files are wrong by less
+ROUNDING_FRAMES = 2.0  # stated durations of whole files are wrong by less
 _LATEST_FIRST_NUMBER = 10
 
 
@@ -87,11 +87,13 @@ def schedule_by_times(
     promised: int | None = None,
     promise: Promise | None = None,
     stated_end: Fraction | None = None,
+    rate: Fraction | None = None,
 ) -> Schedule:
     """Frames placed by increasing presentation timestamps `marks`, in units of `time_base` seconds.
 
     `places` gives (slot, true timestamp) of each where an index knows better; `promised` is the number of frames that
-    index or header list; `stated_end` [s] is where the file says that the video ends, on the clock of the marks.
+    index or header list; `stated_end` [s] is where the file says that the video ends, on the clock of the marks, and
+    `rate` [1/s] how many frames a second it states.
     """
     stamps = [stamp for _, stamp in places] if places else list(marks)
     times = tuple(round((stamp - stamps[0]) * time_base * 1_000_000) for stamp in stamps)
@@ -103,10 +105,11 @@ def schedule_by_times(
     else:
         slots = _slots_by_step(times, step) if constant and step and promise != "index" else tuple(range(len(marks)))
     total = max(slots[-1] + 1, promised or 0)
-    if stated_end is not None and step:
-        cut = float(stated_end - stamps[0] * time_base) * 1_000_000 / step - (times[-1] / step + 1)
+    usual = step or (float(1_000_000 / rate) if rate else None)
+    if stated_end is not None and usual:
+        cut = (float(stated_end - stamps[0] * time_base) * 1_000_000 - times[-1]) / usual - 1
         promise = "duration"
-        total += round(cut) if cut > _ROUNDING_FRAMES else 0
+        total += round(cut) if cut > ROUNDING_FRAMES else 0
     return Schedule(
         demuxed=len(marks),
         total=total,

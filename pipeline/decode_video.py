@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -25,12 +26,14 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ..schemas.errors import BadSampleError
-from .decode_contract import Promise, Schedule, schedule_by_order, schedule_by_times
+from .decode_contract import ROUNDING_FRAMES, Promise, Schedule, schedule_by_order, schedule_by_times
 from .frame_size import UPRIGHT, DisplayMatrix
 
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _MOST_WAITING = 8  # decoded frames that wait for an earlier one [count]
 _WIDEST_PIXEL = 10  # a sample aspect ratio beyond is a damaged header
+# PyAV does not know streams that a transport stream begins later, and says so by an IndexError
+_DEMUXER_ERRORS = (av.error.FFmpegError, IndexError)
 _AVI_CHUNK_HEADER = 8  # bytes
 _SHORTEST_MPEG4 = 5  # a start code and a byte
 
@@ -51,6 +54,8 @@ class VideoSurvey:
     schedule: Schedule
     corrupt_packets: int = 0
     """Packets that the demuxer calls incomplete."""
+    stopped: str = ""
+    """The error with which the demuxer gave up before the end of the file, if it did."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,11 @@ class DecodeTally:
     unplaced: int = 0
     """Decoded frames without a place in the schedule; they are left out."""
 
-    def note(self, error: av.error.FFmpegError | BadSampleError) -> None:
+    def note(self, error: Exception) -> None:
         """One more error."""
         self.errors += 1
         if not self.first_error:
-            self.first_error = error.detail if isinstance(error, BadSampleError) else error.strerror or str(error)
+            self.first_error = error.detail if isinstance(error, BadSampleError) else str(error)
             self.reason = error.reason if isinstance(error, BadSampleError) else ""
 
 
@@ -94,6 +99,7 @@ class _Found:
     """(pts, dts, position in the file) of each packet with a frame to be shown."""
     hidden: int = 0
     corrupt: int = 0
+    stopped: str = ""
 
 
 _AviIndex = dict[int, tuple[int, int]]
@@ -122,6 +128,7 @@ def survey_video(path: Path) -> VideoSurvey:
             sample_aspect=_plausible(stream.sample_aspect_ratio),
             schedule=_schedule(container.format.name, stream, found, index),
             corrupt_packets=found.corrupt,
+            stopped=found.stopped,
         )
 
 
@@ -151,7 +158,7 @@ def iterate_video(survey: VideoSurvey, tally: DecodeTally | None = None) -> Iter
 def display_matrix(picture: av.VideoFrame) -> DisplayMatrix:
     """How the file asks for its frames to be shown; rotations that are no quarter turns are rounded to one."""
     if SideDataType.DISPLAYMATRIX in picture.side_data:
-        data = picture.side_data[SideDataType.DISPLAYMATRIX]
+        data: Any = picture.side_data[SideDataType.DISPLAYMATRIX]  # type: ignore[typeddict-item]
         a, b, _, c, d = (float(value) for value in np.frombuffer(data, np.int32)[:5])
         signs = [-1 if value < 0 else 1 for value in (a, b, c, d)]
         straight = abs(a) + abs(d) >= abs(b) + abs(c)
@@ -177,11 +184,15 @@ def _choose_stream(path: Path, container: InputContainer) -> tuple[VideoStream, 
         also = "; cover art is no video" if container.streams.video and not streams else ""
         raise BadSampleError("no-video-stream", f"{path} holds no video stream{also}")
 
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if not known:
+        raise BadSampleError("unreadable-video", f"{path} names a codec that is not known; copy or re-encode it")
+
     def rank(stream: VideoStream) -> tuple[bool, int, int]:
         size = stream.codec_context.width * stream.codec_context.height
         return bool(stream.disposition & Disposition.default), size, -stream.index
 
-    return max(streams, key=rank), len(streams)
+    return max(known, key=rank), len(streams)
 
 
 def _coded_frames(container: InputContainer, stream: VideoStream) -> _Found:
@@ -195,8 +206,8 @@ def _coded_frames(container: InputContainer, stream: VideoStream) -> _Found:
                     found.corrupt += packet.is_corrupt
                 else:
                     found.hidden += 1
-    except av.error.FFmpegError:
-        pass  # met again, and counted, when the frames are decoded
+    except _DEMUXER_ERRORS as error:
+        found.stopped = str(error)
     return found
 
 
@@ -219,7 +230,10 @@ def _schedule(format_name: str, stream: VideoStream, found: _Found, index: _AviI
         return schedule_by_order(count, promised, promise)
     end = None if promise else _stated_end(stream)
     places = _avi_places(found, index) if format_name == "avi" else None
-    return schedule_by_times(marks, stream.time_base, places, promised=promised, promise=promise, stated_end=end)
+    rate = stream.average_rate
+    return schedule_by_times(
+        marks, stream.time_base, places, promised=promised, promise=promise, stated_end=end, rate=rate
+    )
 
 
 def _promise(
@@ -228,13 +242,17 @@ def _promise(
     """Number of frames that the container lists, and where."""
     if format_name == "avi":
         if index:
-            return len(index), "index"
+            cut = stream.frames - 1 - max(chunk for _, chunk in index.values())
+            return len(index) + (cut if cut > ROUNDING_FRAMES else 0), "index"
         return (stream.frames - found.hidden, "header") if stream.frames else (None, None)
     if format_name.startswith("mov"):
         shortest = _SHORTEST_MPEG4 if stream.codec_context.name == "mpeg4" else 1
-        listed = sum(not entry.is_discard and entry.size >= shortest for entry in stream.index_entries)
+        entries = stream.index_entries
+        listed = sum(not entry.is_discard and entry.size >= shortest for entry in entries)
+        # of the tables of an MP4, one may list fewer than another because of damage
+        unlisted = max(0, stream.frames - len(entries))
         # a fragmented file lists the frames of the fragments that are there, not those of fragments cut off
-        return listed, "index" if stream.frames else None
+        return listed + unlisted, "index" if stream.frames else None
     return None, None
 
 
@@ -289,7 +307,7 @@ def _pictures(survey: VideoSurvey, tally: DecodeTally) -> Iterator[av.VideoFrame
         try:
             for packet in container.demux(stream):
                 yield from _decoded(packet, tally)
-        except av.error.FFmpegError as error:  # the demuxer gives up before the end
+        except _DEMUXER_ERRORS as error:  # the demuxer gives up before the end
             tally.note(error)
             with contextlib.suppress(av.error.FFmpegError):
                 yield from stream.codec_context.decode(None)

@@ -195,6 +195,12 @@ def _require_promise(streams: Streams, config: ShardSection) -> None:
     least = 1.0 if config.policy == "strict" else config.min_decoded
     for name, stream in streams.items():
         schedule = stream.schedule
+        if stream.stopped and not schedule.promise:
+            raise BadSampleError(
+                "truncated-video",
+                f"{stream.path} cannot be read after {schedule.demuxed} frames ({stream.stopped}), and nothing says how "
+                "many there should be; copy or re-encode it",
+            )
         if schedule.demuxed < least * schedule.total:
             cut = schedule.promise == "header" or (schedule.slots and schedule.slots[-1] == schedule.demuxed - 1)
             raise BadSampleError(

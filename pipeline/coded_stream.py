@@ -38,6 +38,10 @@ class CodedFrame:
     """Whether the file changed its size on the way."""
     blank: bool = False
     """Whether it holds no valid pixel: such frames are alike without being frozen."""
+    errors: int = 0
+    """Errors of the stream up to this frame."""
+    unplaced: int = 0
+    """Frames without a place up to this one."""
 
 
 @dataclass
@@ -53,6 +57,8 @@ class CodedStream:
     tally: DecodeTally = field(default_factory=DecodeTally)
     stopped: str = ""
     """The error with which reading the file ended early, if it did."""
+    incomplete_packets: int = 0
+    """Packets that the demuxer calls incomplete."""
     facts: dict[str, object] = field(default_factory=dict)
     """What else the contract says of the file."""
     frames: Iterator[CodedFrame] = field(default_factory=lambda: iter(()))
@@ -61,9 +67,10 @@ class CodedStream:
 def code_rgb(path: Path, config: ShardSection) -> CodedStream:
     """The frames of a video as JPEG: upright, with square pixels, all of the first one's size."""
     survey = survey_video(path)
-    stream = CodedStream(path, survey.schedule, survey.fps, stopped=survey.stopped)
+    stream = CodedStream(path, survey.schedule, survey.fps)
+    stream.stopped, stream.incomplete_packets = survey.stopped, survey.corrupt_packets
     stream.facts = {
-        "incomplete_packets": survey.corrupt_packets,
+        "discarded": survey.discarded,
         "stream": survey.stream,
         "video_streams": survey.video_streams,
         "sample_aspect": [survey.sample_aspect.numerator, survey.sample_aspect.denominator],
@@ -101,7 +108,15 @@ def _rgb_frames(survey: VideoSurvey, stream: CodedStream, config: ShardSection) 
             rotation, mirrored = quarter_turns(matrix)
             stream.facts |= {"rotation": rotation, "mirrored": mirrored}
         data = _jpeg(frame.picture, size, matrix, config.jpeg_quality)
-        yield CodedFrame(frame.slot, data, frame.time_us, frame.corrupt, coded_size != stream.source_size)
+        yield CodedFrame(
+            slot=frame.slot,
+            data=data,
+            time_us=frame.time_us,
+            corrupt=frame.corrupt,
+            resized=coded_size != stream.source_size,
+            errors=stream.tally.errors,
+            unplaced=stream.tally.unplaced,
+        )
 
 
 def _jpeg(picture: av.VideoFrame, size: Size, matrix: DisplayMatrix, quality: int) -> bytes:
@@ -135,6 +150,6 @@ def _depth_frames(stream: CodedStream, unit_mm: float, config: ShardSection) -> 
         reduced = reduce_depth(depth, config.short_side)
         stream.source_size, stream.size = (depth.shape[1], depth.shape[0]), (reduced.shape[1], reduced.shape[0])
         stream.tally.decoded += 1
-        yield CodedFrame(slot, encode(reduced), blank=not reduced.any())
+        yield CodedFrame(slot, encode(reduced), blank=not reduced.any(), errors=stream.tally.errors)
     if not stream.tally.decoded:
         raise BadSampleError("unreadable-depth", f"{stream.path}: no depth frame can be read; copy it again")

@@ -32,7 +32,7 @@ from typing import Literal
 Promise = Literal["index", "header", "duration", "numbers"]
 _LONG_STEP = 1.5  # of the median
 _EVEN_STEPS = 0.9  # so many steps near the median make a constant rate
-ROUNDING_FRAMES = 2.0  # stated durations of whole files are wrong by less
+_ROUNDING_FRAMES = 2.0  # stated durations of whole files are wrong by less
 _LATEST_FIRST_NUMBER = 10
 
 
@@ -109,7 +109,7 @@ def schedule_by_times(
     if stated_end is not None and usual:
         cut = (float(stated_end - stamps[0] * time_base) * 1_000_000 - times[-1]) / usual - 1
         promise = "duration"
-        total += round(cut) if cut > ROUNDING_FRAMES else 0
+        total += round(cut) if cut > _ROUNDING_FRAMES else 0
     return Schedule(
         demuxed=len(marks),
         total=total,

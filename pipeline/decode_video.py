@@ -26,7 +26,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ..schemas.errors import BadSampleError
-from .decode_contract import ROUNDING_FRAMES, Promise, Schedule, schedule_by_order, schedule_by_times
+from .decode_contract import Promise, Schedule, schedule_by_order, schedule_by_times
 from .frame_size import UPRIGHT, DisplayMatrix
 
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -52,6 +52,8 @@ class VideoSurvey:
     sample_aspect: Fraction
     """Width of a pixel over its height."""
     schedule: Schedule
+    discarded: int = 0
+    """Coded frames that the file holds but does not show (an MP4's edit list)."""
     corrupt_packets: int = 0
     """Packets that the demuxer calls incomplete."""
     stopped: str = ""
@@ -98,6 +100,7 @@ class _Found:
     packets: list[tuple[int | None, int | None, int | None]] = field(default_factory=list)
     """(pts, dts, position in the file) of each packet with a frame to be shown."""
     hidden: int = 0
+    discarded: int = 0
     corrupt: int = 0
     stopped: str = ""
 
@@ -127,6 +130,7 @@ def survey_video(path: Path) -> VideoSurvey:
             fps=float(stream.average_rate) if stream.average_rate else None,
             sample_aspect=_plausible(stream.sample_aspect_ratio),
             schedule=_schedule(container.format.name, stream, found, index),
+            discarded=found.discarded,
             corrupt_packets=found.corrupt,
             stopped=found.stopped,
         )
@@ -200,8 +204,10 @@ def _coded_frames(container: InputContainer, stream: VideoStream) -> _Found:
     found = _Found()
     try:
         for packet in container.demux(stream):
-            if packet.size and not packet.is_discard:
-                if _is_shown(packet, stream.codec_context.name):
+            if packet.size:
+                if packet.is_discard:
+                    found.discarded += 1
+                elif _is_shown(packet, stream.codec_context.name):
                     found.packets.append((packet.pts, packet.dts, packet.pos))
                     found.corrupt += packet.is_corrupt
                 else:
@@ -243,7 +249,7 @@ def _promise(
     if format_name == "avi":
         if index:
             cut = stream.frames - 1 - max(chunk for _, chunk in index.values())
-            return len(index) + (cut if cut > ROUNDING_FRAMES else 0), "index"
+            return len(index) + max(0, cut), "index"
         return (stream.frames - found.hidden, "header") if stream.frames else (None, None)
     if format_name.startswith("mov"):
         shortest = _SHORTEST_MPEG4 if stream.codec_context.name == "mpeg4" else 1

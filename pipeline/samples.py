@@ -66,7 +66,10 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
         if joints is not None:
             members["joints.npy"] = npy_bytes(stored_joints(_joints_at(joints, segment.slots), recording, sizes))
         members["json"] = json.dumps(meta, sort_keys=True, indent=1).encode()
-        yield Sample(key, members, count, fps, source_hash, counts={"frames": count})
+        sample = Sample(key, members, count, fps, source_hash, counts={"frames": count})
+        del members, segment
+        yield sample
+        del sample  # the next segment is decoded without this one in memory
 
 
 def _open_streams(files: dict[str, Path], recording: Recording, config: ShardSection) -> dict[str, CodedStream]:

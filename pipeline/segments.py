@@ -13,6 +13,7 @@ from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
 from .coded_stream import CodedStream
 from .decode_contract import Gap, gaps_of, long_step_us, runs_of
+from .decode_video import DecodeTally
 from .pair_frames import Row, pair_frames
 
 Streams = Mapping[str, CodedStream]
@@ -51,13 +52,20 @@ class Segment:
     dropped: int = 0
     unpaired: int = 0
 
-    def end_of(self, stream: CodedStream) -> int:
-        """The slot after the last that the stream should have here."""
-        return max(self.begin, stream.schedule.total) if self.end is None else self.end
+    def end_of(self, name: str, streams: Streams) -> int:
+        """The slot after the last that a stream should have here."""
+        if self.end is not None:
+            return self.end
+        # a decoder may make more frames than there were packets
+        return max([self.begin, streams[name].schedule.total, *(slot + 1 for slot in self.logs[name].slots[-1:])])
 
-    def missing(self, name: str, stream: CodedStream) -> int:
-        """Frames of the stream that should be here and were not decoded."""
-        return self.end_of(stream) - self.begin - len(self.logs[name].slots)
+    def last_end(self, streams: Streams) -> int:
+        """The slot after the last that any stream should have here."""
+        return max(self.end_of(name, streams) for name in streams)
+
+    def missing(self, name: str, streams: Streams) -> int:
+        """Frames of a stream that should be here and were not decoded."""
+        return self.end_of(name, streams) - self.begin - len(self.logs[name].slots)
 
 
 def cut_segments(streams: Streams, config: ShardSection) -> Iterator[Segment]:
@@ -67,18 +75,17 @@ def cut_segments(streams: Streams, config: ShardSection) -> Iterator[Segment]:
     """
     _require_promise(streams, config)
     segment = _begin(streams, None)
-    decoded, stored = dict.fromkeys(streams, 0), 0
-    rows = pair_frames({name: stream.frames for name, stream in streams.items()}, config.frozen_frames)
-    for row in rows:
+    told, stored = {name: DecodeTally() for name in streams}, 0
+    for row in pair_frames({name: stream.frames for name, stream in streams.items()}, config.frozen_frames):
         keep = len(row.frames) == len(streams) and not (config.policy == "drop" and row.is_damaged)
         if keep and len(segment.slots) == config.max_frames:
             segment.end = row.slot
-            yield _finished(segment, streams, config, decoded)
-            segment = _begin(streams, segment)
+            yield _finished(segment, streams, config, told)
+            segment = _begin(streams, segment)  # and the old one is free
         _log(segment, row, keep)
         stored += keep
-    last = _finished(segment, streams, config, decoded)
-    _require_enough(streams, config, decoded, stored)
+    last = _finished(segment, streams, config, told)
+    _require_enough(streams, config, told, stored)
     yield last
 
 
@@ -86,7 +93,7 @@ def contract(segment: Segment, streams: Streams, config: ShardSection) -> dict[s
     """The `decode` entry of a sample's JSON."""
     found: dict[str, Any] = {
         "policy": config.policy,
-        "slots": [segment.begin, max(segment.end_of(stream) for stream in streams.values())],
+        "slots": [segment.begin, segment.last_end(streams)],
         "gaps": _gaps(segment, streams),
         "dropped": segment.dropped,
         "unpaired": segment.unpaired,
@@ -101,13 +108,22 @@ def contract(segment: Segment, streams: Streams, config: ShardSection) -> dict[s
             "expected_from": schedule.promise,
             "demuxed": schedule.demuxed,
             "decoded": len(log.slots),
-            "missing": segment.missing(name, stream),
-            "missing_slots": runs_of(log.slots, segment.begin, segment.end_of(stream)) if placed else None,
+            "missing": segment.missing(name, streams),
+            "missing_slots": runs_of(log.slots, segment.begin, segment.end_of(name, streams)) if placed else None,
             "errors": log.errors,
             "unplaced": log.unplaced,
             "corrupt": log.corrupt,
             "frozen": log.frozen,
-            **({"resized": log.resized, **_timing(stream), **stream.facts} if name == "rgb" else {}),
+            **(
+                {
+                    "resized": log.resized,
+                    "incomplete_packets": stream.incomplete_packets,
+                    **_timing(stream),
+                    **stream.facts,
+                }
+                if name == "rgb"
+                else {}
+            ),
         }
     return found
 
@@ -128,9 +144,8 @@ def _begin(streams: Streams, before: Segment | None) -> Segment:
     if before is not None:
         assert before.end is not None
         begin = before.end
-    return Segment(
-        number, start, begin, frames={name: [] for name in streams}, logs={name: StreamLog() for name in streams}
-    )
+    logs = {name: StreamLog() for name in streams}
+    return Segment(number, start, begin, frames={name: [] for name in streams}, logs=logs)
 
 
 def _log(segment: Segment, row: Row, keep: bool) -> None:
@@ -140,6 +155,7 @@ def _log(segment: Segment, row: Row, keep: bool) -> None:
         log = segment.logs[name]
         log.slots.append(row.slot)
         log.resized += frame.resized
+        log.errors, log.unplaced = frame.errors, frame.unplaced
         if frame.corrupt and keep:
             log.corrupt.append(number)
         if name in row.frozen:
@@ -158,23 +174,26 @@ def _log(segment: Segment, row: Row, keep: bool) -> None:
         segment.unpaired += 1
 
 
-def _finished(segment: Segment, streams: Streams, config: ShardSection, decoded: dict[str, int]) -> Segment:
-    """The segment with its share of the tallies, if the policy accepts it; `decoded` counts on."""
+def _finished(segment: Segment, streams: Streams, config: ShardSection, told: dict[str, DecodeTally]) -> Segment:
+    """The segment with its share of the tallies, if the policy accepts it; `told` counts what segments have said."""
     for name, stream in streams.items():
-        log, tally = segment.logs[name], stream.tally
+        log = segment.logs[name]
         log.frozen = [run[:2] for run in log.frozen]
-        log.errors, tally.errors = tally.errors, 0
-        log.unplaced, tally.unplaced = tally.unplaced, 0
-        decoded[name] += len(log.slots)
+        if segment.end is None:  # nor is anything left to decode
+            log.errors, log.unplaced = stream.tally.errors, stream.tally.unplaced
+        log.errors, log.unplaced = log.errors - told[name].errors, log.unplaced - told[name].unplaced
+        told[name].errors += log.errors
+        told[name].unplaced += log.unplaced
+        told[name].decoded += len(log.slots)
         if config.policy == "strict":
-            _require_undamaged(segment, name, stream)
+            _require_undamaged(segment, name, streams)
     return segment
 
 
 def _gaps(segment: Segment, streams: Streams) -> list[Gap]:
     """Gaps between the stored frames, whatever stream made them."""
     lead = streams.get("rgb") or streams["depth"]
-    end = max(segment.end_of(stream) for stream in streams.values())
+    end = segment.last_end(streams)
     long_us = long_step_us(lead.schedule)
     if lead.schedule.slots:
         return gaps_of(segment.slots, segment.times_us, segment.begin, end, long_us)
@@ -198,8 +217,8 @@ def _require_promise(streams: Streams, config: ShardSection) -> None:
         if stream.stopped and not schedule.promise:
             raise BadSampleError(
                 "truncated-video",
-                f"{stream.path} cannot be read after {schedule.demuxed} frames ({stream.stopped}), and nothing says how "
-                "many there should be; copy or re-encode it",
+                f"{stream.path} cannot be read after {schedule.demuxed} frames ({stream.stopped}), and nothing says "
+                "how many there should be; copy or re-encode it",
             )
         if schedule.demuxed < least * schedule.total:
             cut = schedule.promise == "header" or (schedule.slots and schedule.slots[-1] == schedule.demuxed - 1)
@@ -218,16 +237,17 @@ def _require_promise(streams: Streams, config: ShardSection) -> None:
         )
 
 
-def _require_undamaged(segment: Segment, name: str, stream: CodedStream) -> None:
+def _require_undamaged(segment: Segment, name: str, streams: Streams) -> None:
     """Strict: every expected frame is there, whole, in its place, and alive."""
-    log = segment.logs[name]
+    log, stream = segment.logs[name], streams[name]
     if log.resized:
         raise BadSampleError("size-changes", f"{stream.path}: {log.resized} frames have another size than the first")
     damage = {
-        "missing": segment.missing(name, stream),
+        "missing": segment.missing(name, streams),
         "partly made up by the decoder": len(log.corrupt),
         "refused by the decoder": log.errors,
         "out of order": log.unplaced,
+        "in incomplete packets": stream.incomplete_packets,
         "frozen": sum(length for _, length in log.frozen),
     }
     said = ", ".join(f"{count} {what}" for what, count in damage.items() if count)
@@ -238,11 +258,11 @@ def _require_undamaged(segment: Segment, name: str, stream: CodedStream) -> None
         )
 
 
-def _require_enough(streams: Streams, config: ShardSection, decoded: dict[str, int], stored: int) -> None:
+def _require_enough(streams: Streams, config: ShardSection, told: dict[str, DecodeTally], stored: int) -> None:
     """Repair and drop: enough of each stream is kept, and a frame at all."""
     for name, stream in streams.items():
         total = stream.schedule.total
-        kept = stored if config.policy == "drop" else decoded[name]
+        kept = stored if config.policy == "drop" else told[name].decoded
         if kept < config.min_decoded * total or not stored:
             tally = stream.tally
             why = f" ({tally.first_error})" if tally.first_error else ""

@@ -63,6 +63,7 @@ def write_tar_shard(
                     entries.append(_entry(item, sample, writer.add(sample.key, sample.members)))
                     for name, count in sample.counts.items():
                         counts[name] = counts.get(name, 0) + count
+                    del sample  # before the next is built
             except BadSampleError as error:  # also those of its samples that are written already
                 writer.rollback(mark)
                 del entries[done:]

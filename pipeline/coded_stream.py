@@ -3,62 +3,108 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
 import simplejpeg
 
 from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
 from . import depth_codec
-from .decode_video import iterate_video
-from .depth_frames import depth_png_files, iterate_depth, reduce_depth
+from .decode_contract import Schedule, schedule_by_numbers
+from .decode_video import DecodeTally, VideoSurvey, display_matrix, iterate_video, survey_video
+from .depth_frames import depth_numbers, depth_png_files, reduce_depth, try_depth
+from .frame_size import UPRIGHT, DisplayMatrix, quarter_turns, reduced_size, square_size
+from .sync_streams import nearest_in_relative_time
+
+Size = tuple[int, int]
+"""(width, height) [px]."""
 
 
 @dataclass(frozen=True)
+class CodedFrame:
+    """One coded frame, its slot, and its time from the first frame of the file [µs], if the file says it."""
+
+    slot: int
+    data: bytes
+    time_us: int | None = None
+    corrupt: bool = False
+    """Whether the decoder had to invent parts of it."""
+    resized: bool = False
+    """Whether the file changed its size on the way."""
+    blank: bool = False
+    """Whether it holds no valid pixel: such frames are alike without being frozen."""
+    errors: int = 0
+    """Errors of the stream up to this frame."""
+    unplaced: int = 0
+    """Frames without a place up to this one."""
+
+
+@dataclass
 class CodedStream:
-    """Coded frames of one stream, the sizes [px] that they have and had, and presentation times where there are any."""
+    """A stream that is about to be decoded: its schedule, and its frames when they are asked for."""
 
-    frames: list[bytes]
-    width: int
-    height: int
-    source_width: int
-    source_height: int
-    pts_us: list[int | None]
+    path: Path
+    schedule: Schedule
+    fps: float | None = None
+    size: Size = (0, 0)
+    """Size of the stored frames; known with the first."""
+    source_size: Size = (0, 0)
+    tally: DecodeTally = field(default_factory=DecodeTally)
+    stopped: str = ""
+    """The error with which reading the file ended early, if it did."""
+    incomplete_packets: int = 0
+    """Packets that the demuxer calls incomplete."""
+    facts: dict[str, object] = field(default_factory=dict)
+    """What else the contract says of the file."""
+    frames: Iterator[CodedFrame] = field(default_factory=lambda: iter(()))
 
-    def picked(self, numbers: Sequence[int]) -> CodedStream:
-        """The frames of these numbers, as a stream without times of its own."""
-        return replace(self, frames=[self.frames[number] for number in numbers], pts_us=[])
+    def follow(self, clock: CodedStream) -> None:
+        """Take the frame nearest in relative time for each of the clock's slots, both ends together.
+
+        From here on the slots, and what is missing of them, are the clock's; `facts` says how many frames there were.
+        """
+        picks = nearest_in_relative_time(clock.schedule.total, self.schedule.total)
+        self.facts["own_frames"] = self.schedule.total
+        self.frames = _repicked(self.frames, picks)
+        self.schedule, self.fps = clock.schedule, None
+
+
+def _repicked(frames: Iterator[CodedFrame], picks: list[int]) -> Iterator[CodedFrame]:
+    """The frames of the slots `picks` (never falling), at slots 0, 1, …; a slot that is missing stays missing."""
+    frame = next(frames, None)
+    for slot, wanted in enumerate(picks):
+        while frame is not None and frame.slot < wanted:
+            frame = next(frames, None)
+        if frame is not None and frame.slot == wanted:
+            yield replace(frame, slot=slot, time_us=None)
 
 
 def code_rgb(path: Path, config: ShardSection) -> CodedStream:
-    """Decode, reduce and code the frames of a video."""
-    frames: list[bytes] = []
-    times: list[int | None] = []
-    first = last = None
-    for frame in iterate_video(path, config.short_side):
-        first, last = first or frame, frame
-        if frame.rgb.shape != first.rgb.shape:
-            raise BadSampleError("size-changes", f"{path}: frame {len(frames)} has another size than the first")
-        frames.append(simplejpeg.encode_jpeg(frame.rgb, quality=config.jpeg_quality, colorsubsampling="420"))
-        times.append(frame.pts_us)
-    assert first is not None
-    assert last is not None
-    height, width = first.rgb.shape[:2]
-    return CodedStream(frames, width, height, first.source_width, first.source_height, times)
+    """The frames of a video as JPEG: upright, with square pixels, all of the first one's size."""
+    survey = survey_video(path)
+    stream = CodedStream(path, survey.schedule, survey.fps)
+    stream.stopped, stream.incomplete_packets = survey.stopped, survey.corrupt_packets
+    stream.facts = {
+        "discarded": survey.discarded,
+        "stream": survey.stream,
+        "video_streams": survey.video_streams,
+        "sample_aspect": [survey.sample_aspect.numerator, survey.sample_aspect.denominator],
+    }
+    stream.frames = _rgb_frames(survey, stream, config)
+    return stream
 
 
 def code_depth(path: Path, unit_mm: float, config: ShardSection) -> CodedStream:
-    """Read, convert to millimetres, reduce and code the depth frames of a file or folder."""
-    encode = depth_codec.ENCODERS[config.depth_codec]
-    frames: list[bytes] = []
-    source = stored = (0, 0)
-    for depth in iterate_depth(path, unit_mm):
-        reduced = reduce_depth(depth, config.short_side)
-        source, stored = depth.shape, reduced.shape
-        frames.append(encode(reduced))
-    return CodedStream(frames, stored[1], stored[0], source[1], source[0], [])
+    """The depth frames of a file or folder, in millimetres, reduced by picking pixels."""
+    stream = CodedStream(path, schedule_by_numbers(depth_numbers(path)))
+    stream.frames = _depth_frames(stream, unit_mm, config)
+    return stream
 
 
 def hash_files(files: dict[str, Path]) -> str:
@@ -70,3 +116,61 @@ def hash_files(files: dict[str, Path]) -> str:
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def _rgb_frames(survey: VideoSurvey, stream: CodedStream, config: ShardSection) -> Iterator[CodedFrame]:
+    matrix, size = UPRIGHT, (0, 0)
+    for frame in iterate_video(survey, stream.tally):
+        coded_size = frame.picture.width, frame.picture.height
+        if stream.source_size == (0, 0):
+            matrix = display_matrix(frame.picture)
+            size = reduced_size(*square_size(*coded_size, survey.sample_aspect), config.short_side)
+            stream.source_size, stream.size = coded_size, size if matrix[0] else size[::-1]
+            rotation, mirrored = quarter_turns(matrix)
+            stream.facts |= {"rotation": rotation, "mirrored": mirrored}
+        data = _jpeg(frame.picture, size, matrix, config.jpeg_quality)
+        yield CodedFrame(
+            slot=frame.slot,
+            data=data,
+            time_us=frame.time_us,
+            corrupt=frame.corrupt,
+            resized=coded_size != stream.source_size,
+            errors=stream.tally.errors,
+            unplaced=stream.tally.unplaced,
+        )
+
+
+def _jpeg(picture: av.VideoFrame, size: Size, matrix: DisplayMatrix, quality: int) -> bytes:
+    """JPEG of a frame scaled to `size`, then turned upright."""
+    rgb = upright(_to_rgb(picture, size), matrix)
+    data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=quality, colorsubsampling="420")
+    return data
+
+
+def _to_rgb(picture: av.VideoFrame, size: Size) -> npt.NDArray[np.uint8]:
+    rgb = picture.to_ndarray(format="rgb24")
+    if size != (picture.width, picture.height):
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(rgb, dtype=np.uint8)
+
+
+def upright(image: npt.NDArray[np.uint8], matrix: DisplayMatrix) -> npt.NDArray[np.uint8]:
+    """The image (H, W, …) as its display matrix shows it."""
+    a, b, c, d = matrix
+    if not a:
+        image, a, d = image.swapaxes(0, 1), c, b
+    return image[::d, ::a]
+
+
+def _depth_frames(stream: CodedStream, unit_mm: float, config: ShardSection) -> Iterator[CodedFrame]:
+    encode = depth_codec.ENCODERS[config.depth_codec]
+    for slot, depth in zip(stream.schedule.slots, try_depth(stream.path, unit_mm), strict=True):
+        if isinstance(depth, BadSampleError):
+            stream.tally.note(depth)
+            continue
+        reduced = reduce_depth(depth, config.short_side)
+        stream.source_size, stream.size = (depth.shape[1], depth.shape[0]), (reduced.shape[1], reduced.shape[0])
+        stream.tally.decoded += 1
+        yield CodedFrame(slot, encode(reduced), blank=not reduced.any(), errors=stream.tally.errors)
+    if not stream.tally.decoded:
+        raise BadSampleError("unreadable-depth", f"{stream.path}: no depth frame can be read; copy it again")

@@ -28,26 +28,39 @@ def iterate_depth_bin(path: Path) -> Iterator[DepthFrame]:
     The file's name says which layout it has: by its size alone, a file with ids that lost a fifth could pass for one
     without. Raises BadSampleError where the size is not what the header states.
     """
+    frames, width, height, pixel_bytes = _layout(path)
+    with path.open("rb") as stream:
+        stream.seek(_HEADER.size)
+        for number in range(frames):
+            rows = np.frombuffer(stream.read(pixel_bytes * width * height), np.uint8)
+            values = np.ascontiguousarray(rows.reshape(height, pixel_bytes * width)[:, : 4 * width]).view("<i4")
+            yield _depths(path, number, values)
+
+
+def count_depth_bin(path: Path) -> int:
+    """Frames of the file; raises BadSampleError as `iterate_depth_bin` does."""
+    return _layout(path)[0]
+
+
+def _layout(path: Path) -> tuple[int, int, int, int]:
+    """(frames, width, height, bytes a pixel) of a file that is as long as its header says."""
     size = path.stat().st_size if path.is_file() else -1
     if size < 0:
         raise BadSampleError("missing-file", f"{path} does not exist")
     pixel_bytes = 4 if path.name.endswith(_WITHOUT_IDS) else 5
     with path.open("rb") as stream:
         header = stream.read(_HEADER.size)
-        if len(header) < _HEADER.size:
-            raise BadSampleError("truncated-depth", f"{path} has {size} bytes, less than a header; copy it again")
-        frames, width, height = _HEADER.unpack(header)
-        _require_plausible(path, frames, width, height)
-        frame_bytes = pixel_bytes * width * height
-        expected = _HEADER.size + frames * frame_bytes
-        if size != expected:
-            reason = "truncated-depth" if size < expected else "unreadable-depth"
-            raise BadSampleError(
-                reason, f"{path}: {frames} frames of {width}x{height} take {expected} bytes, got {size}; copy it again"
-            )
-        for number in range(frames):
-            rows = np.frombuffer(stream.read(frame_bytes), np.uint8).reshape(height, pixel_bytes * width)
-            yield _depths(path, number, np.ascontiguousarray(rows[:, : 4 * width]).view("<i4"))
+    if len(header) < _HEADER.size:
+        raise BadSampleError("truncated-depth", f"{path} has {size} bytes, less than a header; copy it again")
+    frames, width, height = _HEADER.unpack(header)
+    _require_plausible(path, frames, width, height)
+    expected = _HEADER.size + frames * pixel_bytes * width * height
+    if size != expected:
+        reason = "truncated-depth" if size < expected else "unreadable-depth"
+        raise BadSampleError(
+            reason, f"{path}: {frames} frames of {width}x{height} take {expected} bytes, got {size}; copy it again"
+        )
+    return frames, width, height, pixel_bytes
 
 
 def _require_plausible(path: Path, frames: int, width: int, height: int) -> None:

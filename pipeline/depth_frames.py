@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import cv2
 import numpy as np
 
 from ..schemas.errors import BadSampleError
-from .decode_video import reduced_size
-from .depth_bin import iterate_depth_bin
+from .depth_bin import count_depth_bin, iterate_depth_bin
 from .depth_codec import DepthFrame, decode_png16
 from .depth_mat import iterate_depth_mat
+from .frame_size import reduced_size
+
+_NAME = re.compile(r"M?Depth-[0-9]+\.png")
 
 
 def iterate_depth(path: Path, unit_mm: float = 1.0) -> Iterator[DepthFrame]:
@@ -21,41 +24,79 @@ def iterate_depth(path: Path, unit_mm: float = 1.0) -> Iterator[DepthFrame]:
     `path` is a `.bin` or `.mat` file, or a folder of 16-bit PNGs. Raises BadSampleError where there are none, one is
     damaged, or their size changes.
     """
+    depth_numbers(path)
+    for depth in try_depth(path, unit_mm):
+        if isinstance(depth, BadSampleError):
+            raise depth
+        yield depth
+
+
+def try_depth(path: Path, unit_mm: float = 1.0) -> Iterator[DepthFrame | BadSampleError]:
+    """As `iterate_depth`, but an error takes the place of a frame that cannot be used, and reading goes on."""
     first: tuple[int, ...] | None = None
     for depth in _iterate_stored(path):
-        if first is not None and depth.shape != first:
-            raise BadSampleError("depth-size-changes", f"{path}: a frame is {depth.shape}, those before it {first}")
-        first = depth.shape
-        yield depth if unit_mm == 1 else np.round(depth * unit_mm).clip(0, 65_535).astype(np.uint16)
-    if first is None:
-        raise BadSampleError("no-depth-frames", f"{path} holds no frames; copy it again")
+        if isinstance(depth, BadSampleError):
+            yield depth
+        elif first is not None and depth.shape != first:
+            yield BadSampleError("depth-size-changes", f"{path}: a frame is {depth.shape}, those before it {first}")
+        else:
+            first = depth.shape
+            yield depth if unit_mm == 1 else np.round(depth * unit_mm).clip(0, 65_535).astype(np.uint16)
 
 
-def _iterate_stored(path: Path) -> Iterator[DepthFrame]:
+def _iterate_stored(path: Path) -> Iterator[DepthFrame | BadSampleError]:
+    """Frames as they are stored; a `.bin` or `.mat` file that is damaged raises, for it cannot be read any further."""
     match path.suffix.lower():
         case ".bin":
-            return iterate_depth_bin(path)
+            return iter(iterate_depth_bin(path))
         case ".mat":
-            return iterate_depth_mat(path)
+            return iter(iterate_depth_mat(path))
         case _:
             return _iterate_pngs(path)
 
 
-def _iterate_pngs(folder: Path) -> Iterator[DepthFrame]:
-    """16-bit PNGs of a folder in the order of their names."""
+def depth_numbers(path: Path) -> list[int]:
+    """Increasing numbers of the frames that `iterate_depth` gives; a number left out is a missing frame.
+
+    Raises BadSampleError where there are none.
+    """
+    match path.suffix.lower():
+        case ".bin":
+            count = count_depth_bin(path)
+        case ".mat":
+            count = sum(1 for _ in iterate_depth_mat(path))
+        case _:
+            return [_number(file) for file in _listed_pngs(path)]
+    if not count:
+        raise BadSampleError("no-depth-frames", f"{path} holds no frames; copy it again")
+    return list(range(count))
+
+
+def _iterate_pngs(folder: Path) -> Iterator[DepthFrame | BadSampleError]:
+    """16-bit PNGs of a folder in the order of their numbers."""
+    for file in _listed_pngs(folder):
+        try:
+            yield decode_png16(file.read_bytes())
+        except ValueError:
+            yield BadSampleError("unreadable-depth", f"{file} is not a 16-bit depth PNG; copy it again")
+
+
+def _listed_pngs(folder: Path) -> list[Path]:
     files = depth_png_files(folder)
     if not files:
         raise BadSampleError("no-depth-frames", f"{folder} holds no *Depth-*.png; copy it again")
-    for file in files:
-        try:
-            yield decode_png16(file.read_bytes())
-        except ValueError as error:
-            raise BadSampleError("unreadable-depth", f"{file} is not a 16-bit depth PNG; copy it again") from error
+    return files
 
 
 def depth_png_files(folder: Path) -> list[Path]:
-    """NTU's depth files of a folder (`MDepth-%08d.png` or `Depth-%08d.png`), sorted by name."""
-    return sorted(folder.glob("*Depth-*.png")) if folder.is_dir() else []
+    """NTU's depth files of a folder (`MDepth-%08d.png` or `Depth-%08d.png`), sorted by number."""
+    files = [file for file in folder.glob("*Depth-*.png") if _NAME.fullmatch(file.name)] if folder.is_dir() else []
+    masked = [file for file in files if file.name.startswith("M")]
+    return sorted(masked or files, key=_number)
+
+
+def _number(file: Path) -> int:
+    return int(file.stem.rsplit("-", 1)[1])
 
 
 def reduce_depth(depth: DepthFrame, short_side: int) -> DepthFrame:

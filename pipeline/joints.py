@@ -27,12 +27,6 @@ def read_joints(path: Path, screen: Path | None = None) -> npt.NDArray[np.float3
     return read_msr_daily_joints(path)
 
 
-def for_each_frame(joints: npt.NDArray[np.float32], num_frames: int) -> npt.NDArray[np.float32]:
-    """Joints of `num_frames` frames: what is missing at the end is NaN, what is too much is left out."""
-    missing = max(0, num_frames - len(joints))
-    return np.pad(joints[:num_frames], ((0, missing), (0, 0), (0, 0), (0, 0)), constant_values=np.nan)
-
-
 def stored_joints(
     joints: npt.NDArray[np.float32], recording: Recording, sizes: dict[str, tuple[int, int]]
 ) -> npt.NDArray[np.float32]:

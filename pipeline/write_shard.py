@@ -72,7 +72,7 @@ class ShardWork(Generic[T, B]):
                     pass
 
 
-class _Pass(Generic[T, B]):
+class _Pass(Generic[T]):
     """One pass over the items of a shard: what each one comes to, with the rejects counted on the way."""
 
     def __init__(self, store: Store, folder: str, shard: int) -> None:
@@ -80,10 +80,8 @@ class _Pass(Generic[T, B]):
         self.retry: Retry | None = read_retry(store, folder, shard)
         self._folder, self._shard, self._ladder = folder, shard, Ladder(store, folder)
 
-    def each(
-        self, items: Sequence[T], build: Callable[[T], Iterable[B]], copies: bool
-    ) -> Iterator[tuple[T, list[B] | None]]:
-        """(item, what was built of it), or (item, None) where it stands and can be copied."""
+    def each(self, items: Sequence[T], copies: bool) -> Iterator[tuple[T, bool]]:
+        """(item, whether it stands and can be copied) of those that are neither rejected before nor given up."""
         given_up = {key: causes for key, (causes, ends) in self._ladder.deaths(self._shard).items() if ends}
         for item in items:
             before = self.retry.reject_of(item.key) if self.retry else None
@@ -91,18 +89,13 @@ class _Pass(Generic[T, B]):
                 if before:
                     self.rejects.append(before)
                 else:
-                    yield item, None
+                    yield item, True
             elif item.key in given_up:
                 causes = given_up[item.key]
-                self._reject(item, REASON, death_detail(causes), len(causes))
+                self.reject(item, REASON, death_detail(causes), len(causes))
             else:
                 self._ladder.note(self._shard, item.key)
-                try:
-                    built = list(build(item))
-                except BadSampleError as error:
-                    self._reject(item, error.reason, error.detail, 1)
-                else:
-                    yield item, built
+                yield item, False
 
     def at_work(self) -> AbstractContextManager[None]:
         """The block in which a death of the process leaves a note behind."""
@@ -120,7 +113,8 @@ class _Pass(Generic[T, B]):
         if self.retry:
             store.remove(f"{self._folder}/{report_name(self._shard)}")
 
-    def _reject(self, item: T, reason: str, detail: str, attempts: int) -> None:
+    def reject(self, item: T, reason: str, detail: str, attempts: int) -> None:
+        """Count an item out."""
         before = self.retry.attempts_before(item.key) if self.retry else 0
         reject = Reject(
             stage=self._folder.split("/", 1)[0],
@@ -139,23 +133,34 @@ def write_tar_shard(
 ) -> ShardReport:
     """Build every item's samples into FOLDER/NNNNNN.tar, then write FOLDER/NNNNNN.json, the done mark.
 
-    A BadSampleError of `build` becomes a reject, and so does an item that the ladder has given up; any other exception
-    leaves neither file. Where only some items are attempted again, the other samples are copied from the old tar.
+    Samples are written as they come, so that one at a time is in memory. A BadSampleError of `build` becomes a reject
+    that leaves nothing in the tar, and so does an item that the ladder has given up; any other exception leaves neither
+    file. Where only some items are attempted again, the other samples are copied from the old tar.
     """
     entries: list[SampleEntry] = []
-    this = _Pass[T, Sample](store, folder, shard)
+    this = _Pass[T](store, folder, shard)
     totals = Counter(this.retry.old.totals if this.retry else {})
     with this.at_work(), store.writing(f"{folder}/{tar_name(shard)}") as stream:
         writer = TarShardWriter(stream)
-        for item, samples in this.each(items, build, copies=True):
-            if samples is None:
+        for item, stands in this.each(items, copies=True):
+            if stands:
                 assert this.retry is not None
                 for entry in this.retry.entries_of(item.key, item.recording_id):
                     places = writer.add(entry.key, stored_members(store, folder, shard, entry))
                     entries.append(entry.model_copy(update={"members": places}))
-            for sample in samples or ():
-                entries.append(_entry(item, sample, writer.add(sample.key, sample.members)))
-                totals.update(sample.counts)
+                continue
+            mark, counts, done = writer.mark(), Counter(totals), len(entries)
+            try:
+                for sample in build(item):
+                    entries.append(_entry(item, sample, writer.add(sample.key, sample.members)))
+                    counts.update(sample.counts)
+                    del sample  # before the next is built
+            except BadSampleError as error:  # also those of its samples that are written already
+                writer.rollback(mark)
+                del entries[done:]
+                this.reject(item, error.reason, error.detail, 1)
+            else:
+                totals = counts
         sha256 = writer.close()
         this.undo_report(store)
     report = ShardReport(
@@ -183,11 +188,15 @@ def write_rows_shard(
     """The same for rows: FOLDER/NNNNNN.parquet. What stands is built again: it gives the same rows."""
     rows: list[B] = []
     written: list[SampleEntry] = []
-    this = _Pass[SampleEntry, B](store, folder, shard)
+    this = _Pass[SampleEntry](store, folder, shard)
     with this.at_work():
-        for item, built in this.each(items, build, copies=False):
-            rows += built or ()
-            written.append(item.model_copy(update={"members": {}}))
+        for item, _ in this.each(items, copies=False):
+            try:
+                rows += list(build(item))
+            except BadSampleError as error:
+                this.reject(item, error.reason, error.detail, 1)
+            else:
+                written.append(item.model_copy(update={"members": {}}))
     data = parquet(rows)
     this.undo_report(store)
     file = f"{shard:06d}.parquet"

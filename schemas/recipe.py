@@ -70,6 +70,23 @@ class ShardSection(Section):
     depth_codec: Literal["d16", "png16"] = Field("d16", description="lossless code of depth frames")
     max_frames: int = Field(2000, ge=2, le=100_000, description="a longer recording is cut into segments [frames]")
     recordings_per_shard: int = Field(16, ge=1, le=100_000, description="recordings in one tar [count]")
+    policy: Literal["strict", "repair", "drop"] = Field(
+        "repair",
+        description="damaged recordings: strict rejects them; repair keeps what can be decoded and records the rest; "
+        "drop leaves damaged and frozen frames out as well",
+    )
+    min_decoded: Probability = Field(
+        0.9, description="repair, drop: a recording of which less of the expected frames is kept is rejected [fraction]"
+    )
+    frozen_frames: int = Field(
+        5, ge=2, le=100_000, description="so many identical frames in a row count as frozen [frames]"
+    )
+    max_count_mismatch: int = Field(
+        3,
+        ge=0,
+        le=100_000,
+        description="RGB and depth may differ by so many frames before it counts as damage [frames]",
+    )
 
 
 class FlowSection(Section):

@@ -1,8 +1,7 @@
 import av
-import cv2
 import numpy as np
 import pytest
-from motionpipe.pipeline.decode_video import iterate_video, nominal_fps, reduced_size
+from motionpipe.pipeline.decode_video import DecodeTally, iterate_video, survey_video
 from motionpipe.schemas.errors import BadSampleError
 
 COLOURS = np.array(
@@ -11,19 +10,21 @@ COLOURS = np.array(
 )
 
 
+def read(path):
+    """The frames of a video, and what was counted."""
+    tally = DecodeTally()
+    return list(iterate_video(survey_video(path), tally)), tally
+
+
 def reason_of(path):
     with pytest.raises(BadSampleError) as error:
-        list(iterate_video(path, 64))
+        read(path)
     assert path.name in error.value.detail
     return error.value.reason
 
 
-def verdict_of(path):
-    """Number of frames that are read, or the reason why they are not."""
-    try:
-        return sum(1 for _ in iterate_video(path, 64))
-    except BadSampleError as error:
-        return error.reason
+def rgb_of(frame):
+    return frame.picture.to_ndarray(format="rgb24")
 
 
 def coloured_square(moving_square, frames=6):
@@ -34,44 +35,23 @@ def coloured_square(moving_square, frames=6):
 
 def test_frames_come_in_order_with_their_colours_and_times(tmp_path, write_video, moving_square):
     rgb = coloured_square(moving_square)
-    frames = list(iterate_video(write_video(tmp_path / "a.avi", rgb, fps=25), 256))
-    np.testing.assert_array_equal([frame.rgb for frame in frames], rgb)
-    assert [frame.pts_us for frame in frames] == [0, 40_000, 80_000, 120_000, 160_000, 200_000]
-    assert {(frame.source_width, frame.source_height) for frame in frames} == {(64, 48)}
-
-
-def test_frames_are_reduced_by_area(tmp_path, write_video, moving_square):
-    rgb = coloured_square(moving_square)
-    frames = list(iterate_video(write_video(tmp_path / "a.avi", rgb), 24))
-    halves = rgb.reshape(6, 24, 2, 32, 2, 3).mean(axis=(2, 4))
-    np.testing.assert_allclose(np.stack([frame.rgb for frame in frames]), halves, atol=1)
-    assert (frames[0].source_width, frames[0].source_height) == (64, 48)
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "short_side", "expected"),
-    [
-        (1920, 1080, 256, (455, 256)),
-        (1080, 1920, 256, (256, 455)),
-        (320, 240, 256, (320, 240)),  # never enlarged
-        (512, 424, 106, (128, 106)),
-        (100, 100, 50, (50, 50)),
-        (5000, 3, 2, (3333, 2)),
-        (1, 4000, 16, (1, 4000)),
-    ],
-)
-def test_reduced_size(width, height, short_side, expected):
-    assert reduced_size(width, height, short_side) == expected
+    frames, tally = read(write_video(tmp_path / "a.avi", rgb, fps=25))
+    np.testing.assert_array_equal([rgb_of(frame) for frame in frames], rgb)
+    assert [frame.time_us for frame in frames] == [0, 40_000, 80_000, 120_000, 160_000, 200_000]
+    assert [frame.slot for frame in frames] == [0, 1, 2, 3, 4, 5]
+    assert not any(frame.corrupt for frame in frames)
+    assert (tally.decoded, tally.errors, tally.unplaced) == (6, 0, 0)
 
 
 def test_uneven_times_are_kept(tmp_path, write_video, moving_square):
-    path = write_video(tmp_path / "a.mkv", coloured_square(moving_square, 4), times_ms=[0, 10, 70, 100])
-    assert [frame.pts_us for frame in iterate_video(path, 64)] == [0, 10_000, 70_000, 100_000]
+    path = write_video(tmp_path / "a.mkv", coloured_square(moving_square, 4), times_ms=[40, 50, 110, 140])
+    assert [frame.time_us for frame in read(path)[0]] == [0, 10_000, 70_000, 100_000]
+    schedule = survey_video(path).schedule
+    assert (schedule.start_us, schedule.constant_rate) == (40_000, False)
 
 
 def test_nominal_rate(tmp_path, write_video, moving_square):
-    rgb = coloured_square(moving_square)
-    assert nominal_fps(write_video(tmp_path / "a.avi", rgb, fps=25)) == 25.0
+    assert survey_video(write_video(tmp_path / "a.avi", coloured_square(moving_square), fps=25)).fps == 25.0
 
 
 def write_yuv(path, luma_weights, full_range, matrix):
@@ -101,8 +81,8 @@ def write_yuv(path, luma_weights, full_range, matrix):
 )
 def test_colours_follow_the_files_matrix_and_range(tmp_path, luma_weights, matrix, full_range):
     write_yuv(tmp_path / "a.mkv", luma_weights, full_range, matrix)
-    (frame,) = iterate_video(tmp_path / "a.mkv", 64)
-    np.testing.assert_allclose(frame.rgb[8::16, 8::16].reshape(8, 3), COLOURS, atol=3)
+    (frame,) = read(tmp_path / "a.mkv")[0]
+    np.testing.assert_allclose(rgb_of(frame)[8::16, 8::16].reshape(8, 3), COLOURS, atol=3)
 
 
 def test_a_missing_file(tmp_path):
@@ -138,56 +118,6 @@ def test_sound_alone(tmp_path, name, codec):
         container.mux(stream.encode(sound))
         container.mux(stream.encode(None))
     assert reason_of(tmp_path / name) == "no-video-stream"
-    assert nominal_fps(tmp_path / name) is None
-
-
-def textured(frames):
-    """Frames that do not compress to nothing: a drifting blurred noise."""
-    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    picture = cv2.resize(noise, (64, 48), interpolation=cv2.INTER_CUBIC)
-    return np.stack([np.roll(picture, i, axis=1) for i in range(frames)])
-
-
-@pytest.mark.parametrize("part", [0.3, 0.5, 0.7, 0.9])
-@pytest.mark.parametrize(
-    ("name", "codec", "pixels", "options"),
-    [
-        ("a.avi", "mpeg4", "yuv420p", {}),
-        ("a.avi", "mjpeg", "yuvj420p", {}),
-        ("a.avi", "ffv1", "bgr0", {}),
-        ("a.mp4", "mpeg4", "yuv420p", {}),
-        ("a.mp4", "mpeg4", "yuv420p", {"movflags": "faststart"}),
-        ("a.mkv", "mpeg4", "yuv420p", {}),
-    ],
-)
-def test_a_truncated_file_is_not_shortened_in_silence(tmp_path, name, codec, pixels, options, part):
-    path, frames = tmp_path / name, 40
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=30)
-        stream.height, stream.width, stream.pix_fmt = 48, 64, pixels
-        for image in textured(frames):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
-    assert len(list(iterate_video(path, 64))) == frames
-    data = path.read_bytes()
-    path.write_bytes(data[: int(len(data) * part)])
-    # the index at the end of an AVI may be all that is gone
-    whole = {frames, frames - 1, frames - 2}
-    assert verdict_of(path) in whole | {"unreadable-video", "truncated-video", "no-frames"}
-
-
-def test_a_gap_in_the_middle_is_no_truncation(tmp_path, write_video, moving_square):
-    times = [0, 33, 66, 400, 433]
-    path = write_video(tmp_path / "a.mkv", coloured_square(moving_square, 5), times_ms=times)
-    assert len(list(iterate_video(path, 64))) == 5
-
-
-def test_damage_in_the_middle_is_an_error(tmp_path, write_video):
-    path = write_video(tmp_path / "a.avi", textured(20))
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2 : len(data) // 2 + 3000] = np.random.default_rng(1).bytes(3000)
-    path.write_bytes(data)
-    assert reason_of(path) == "unreadable-video"
 
 
 def test_a_title_that_is_not_utf8_is_no_reason_to_fail(tmp_path, moving_square):
@@ -202,10 +132,10 @@ def test_a_title_that_is_not_utf8_is_no_reason_to_fail(tmp_path, moving_square):
     data = path.read_bytes()
     assert mark in data
     path.write_bytes(data.replace(mark, b"Abschiedsgr\xd3"))
-    assert len(list(iterate_video(path, 64))) == 3
-    assert nominal_fps(path) == 30.0
+    assert len(read(path)[0]) == 3
+    assert survey_video(path).fps == 30.0
 
 
 def test_reading_may_stop_early(tmp_path, write_video, moving_square):
     path = write_video(tmp_path / "a.avi", coloured_square(moving_square))
-    assert next(iter(iterate_video(path, 64))).pts_us == 0
+    assert next(iter(iterate_video(survey_video(path)))).time_us == 0

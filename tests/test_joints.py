@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from motionpipe.pipeline.joints import for_each_frame, read_joints, stored_joints
+from motionpipe.pipeline.joints import read_joints, stored_joints
 from motionpipe.pipeline.kinect_v1 import DEPTH_CAMERA
 from motionpipe.pipeline.skeleton import COLUMNS
 from motionpipe.schemas.recording import Recording
@@ -39,13 +39,3 @@ def test_positions_are_scaled_to_the_stored_frames():
     stored = stored_joints(joints, recording, {"depth": (160, 120), "rgb": (320, 240)})
     np.testing.assert_allclose(stored[0, 0, 0, 3:7], [79.5, 59.5, 319.5, 239.5])
     np.testing.assert_array_equal(stored_joints(joints, recording, {})[0, 0, 0], joints[0, 0, 0])
-
-
-def test_joints_are_brought_to_the_number_of_frames():
-    joints = np.arange(3 * 2 * 20 * 8, dtype=np.float32).reshape(3, 2, 20, 8)
-    longer = for_each_frame(joints, 5)
-    np.testing.assert_array_equal(longer[:3], joints)
-    assert (longer.shape, longer.dtype) == ((5, 2, 20, 8), np.float32)
-    assert np.isnan(longer[3:]).all()
-    np.testing.assert_array_equal(for_each_frame(joints, 2), joints[:2])
-    np.testing.assert_array_equal(for_each_frame(joints, 3), joints)

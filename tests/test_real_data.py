@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from motionpipe.pipeline.decode_video import iterate_video
+from motionpipe.pipeline.decode_video import survey_video
 from motionpipe.pipeline.depth_codec import decode_d16, decode_png16, encode_d16, encode_png16
 from motionpipe.pipeline.ntu import index_ntu
 from motionpipe.pipeline.ntu_actions import ACTION_NAMES
@@ -20,7 +20,7 @@ from motionpipe.pipeline.skeleton import read_ntu_skeleton
 from motionpipe.pipeline.write_shard import write_tar_shard
 from motionpipe.schemas.errors import BadSampleError
 from motionpipe.schemas.recipe import ShardSection
-from motionpipe.schemas.recording import PlannedRecording
+from motionpipe.schemas.recording import PlannedRecording, Recording
 
 DATA = Path(os.environ.get("MOTIONPIPE_TEST_DATA") or "absent")
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="MOTIONPIPE_TEST_DATA does not name the folder of test data")
@@ -28,30 +28,45 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="MOTIONPIPE_TEST_DATA 
 NTU = DATA / "fixtures" / "ntu"
 SAMPLE = "S001C001P001R001A001"
 
-# file of fixtures/nasty: number of frames, or the reason why it is rejected. Rotation that a file only states in its
-# metadata is not applied.
+# file of fixtures/nasty: (frames, stored size, degrees clockwise that it is turned, time of the last frame [µs],
+# offset of the first [µs]), or the reason why it is rejected
 NASTY = {
     "AudioVideoInterleave.avi": "no-frames",
     "FlashVideo.flv": "unreadable-video",
     "Mpeg4.mp4": "no-video-stream",
-    "av1_video.mkv": 125,
-    "corrupted.mp4": "unreadable-video",
-    "discard_first_keyframe.mp4": 25,
-    "h264_10bits.mp4": 30,
+    "av1_video.mkv": (125, [228, 128], 0, 4_960_000, 0),
+    "corrupted.mp4": (49, [228, 128], 0, 4_900_000, 0),
+    "discard_first_keyframe.mp4": (25, [64, 64], 0, 960_000, 0),
+    "h264_10bits.mp4": (30, [128, 128], 0, 966_667, 0),
     "init_truncated.mp4": "no-video-stream",
-    "nasa_13013_rotated.mp4": 17,
-    "no_duration.webm": 74,
+    "nasa_13013_rotated.mp4": (17, [128, 228], 270, 533_867, 0),
+    "no_duration.webm": (74, [228, 128], 0, 4_872_000, 0),
     "sine_mono_s16.wav": "no-video-stream",
-    "test_non_zero_start.mp4": 12,
-    "testsrc2_odd_height_and_width_mpeg2.mp4": 10,
-    "testsrc2_odd_width_mpeg2.mp4": 10,
-    "unordered.mov": 4,
-    "video_0.mov": 3,
-    "video_180.mov": 3,
-    "video_270.mov": 3,
-    "video_90.mov": 3,
-    "webm.webm": 1,
+    "test_non_zero_start.mp4": (12, [199, 112], 0, 366_667, 8_333_008),  # pixels of 224:225
+    "testsrc2_odd_height_and_width_mpeg2.mp4": (10, [121, 81], 0, 360_000, 0),
+    "testsrc2_odd_width_mpeg2.mp4": (10, [121, 80], 0, 360_000, 0),
+    "unordered.mov": (4, [50, 50], 0, 93_750, 0),
+    "video_0.mov": (3, [227, 128], 0, 66_667, 0),
+    "video_180.mov": (3, [227, 128], 180, 66_667, 0),
+    "video_270.mov": (3, [128, 227], 270, 66_667, 0),
+    "video_90.mov": (3, [128, 227], 90, 66_667, 0),
+    "webm.webm": "no-timing",  # one frame, and nothing says for how long
     "zero_byte.webm": "empty-file",
+}
+STRICT = NASTY | {"corrupted.mp4": "damaged-video"}
+DROP = NASTY | {"corrupted.mp4": (48, [228, 128], 0, 4_900_000, 0)}
+
+# folder or file: (files, frames, where timestamps come from)
+WHOLE = {
+    "fixtures/ucf101/UCF-101/ApplyEyeMakeup": (2, 287, "nominal"),  # their timestamps do not increase
+    "fixtures/ucf101/UCF-101/BaseballPitch": (1, 107, "presentation"),
+    "fixtures/ucf101/UCF-101/BenchPress": (2, 331, "presentation"),
+    "fixtures/ucf101/UCF-101/Diving": (2, 541, "presentation"),
+    "fixtures/ucf101/UCF-101/SoccerJuggling": (2, 491, "presentation"),
+    "fixtures/hmdb51/videos/cartwheel": (1, 83, "nominal"),  # DivX: reordered frames in an AVI
+    "fixtures/hmdb51/videos/pour": (1, 430, "nominal"),
+    "fixtures/hmdb51/videos/wave": (3, 194, "nominal"),
+    "fixtures/kinetics400/videos": (1, 303, "presentation"),
 }
 
 
@@ -153,25 +168,71 @@ def test_every_nasty_file_is_in_the_table():
     assert sorted(NASTY) == sorted(path.name for path in (DATA / "fixtures" / "nasty").iterdir())
 
 
-@pytest.mark.parametrize(("name", "verdict"), NASTY.items())
-def test_a_nasty_file_gives_frames_or_a_reason(name, verdict):
-    path = DATA / "fixtures" / "nasty" / name
+def stored_video(path, **config):
+    """The sample and JSON of one video file."""
+    recording = Recording(path.name, path.name, {"rgb": path.name})
+    section = ShardSection(**{"short_side": 128, **config})
+    (sample,) = build_samples(PlannedRecording(0, "key", recording), "d", path.parent, section)
+    return sample, json.loads(sample.members["json"])
+
+
+@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize(("policy", "verdicts"), [("repair", NASTY), ("strict", STRICT), ("drop", DROP)])
+def test_a_nasty_file_gives_frames_or_a_reason(policy, verdicts, name):
+    path, verdict = DATA / "fixtures" / "nasty" / name, verdicts[name]
     if isinstance(verdict, str):
-        with pytest.raises(BadSampleError, match=f"^{verdict}: .*{name}"):
-            list(iterate_video(path, 128))
-    else:
-        frames = list(iterate_video(path, 128))
-        assert len(frames) == verdict
-        assert len({frame.rgb.shape for frame in frames}) == 1
-        assert min(frames[0].rgb.shape[:2]) <= 128
+        with pytest.raises(BadSampleError, match=f"^{verdict}: "):
+            stored_video(path, policy=policy)
+        return
+    sample, meta = stored_video(path, policy=policy)
+    rgb, times = meta["decode"]["rgb"], meta["timestamps_us"]
+    assert (sample.num_frames, meta["sizes"]["rgb"], rgb["rotation"], times[-1], rgb["start_us"]) == verdict
+    assert (times[0], meta["timestamps"], len(times)) == (0, "presentation", sample.num_frames)
+    picture = cv2.imdecode(np.frombuffer(sample.members["rgb.0000.jpg"], np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape[1::-1] == tuple(verdict[1])
 
 
-@pytest.mark.parametrize("folder", ["fixtures/ucf101", "fixtures/hmdb51/videos", "fixtures/kinetics400/videos"])
-def test_whole_videos_of_known_sets_are_read(folder):
+def test_what_is_missing_of_a_corrupted_file_is_told():
+    decode = stored_video(DATA / "fixtures" / "nasty" / "corrupted.mp4")[1]["decode"]
+    rgb = decode["rgb"]
+    assert (rgb["expected"], rgb["demuxed"], rgb["decoded"], rgb["errors"]) == (50, 50, 49, 1)
+    assert (rgb["missing_slots"], rgb["corrupt"], decode["gaps"]) == ([[30, 1]], [31], [[29, 1, 200_000]])
+
+
+@pytest.mark.parametrize(("folder", "verdict"), WHOLE.items())
+@pytest.mark.parametrize("policy", ["repair", "strict"])
+def test_whole_videos_of_known_sets_are_stored(folder, verdict, policy):
     videos = [path for path in sorted((DATA / folder).rglob("*")) if path.suffix in (".avi", ".mp4")]
-    assert videos
-    for path in videos:
-        assert sum(1 for _ in iterate_video(path, 32)) > 10, path
+    if policy == "strict" and folder.endswith("pour"):  # it ends in a still of four seconds
+        with pytest.raises(BadSampleError, match=r"damaged-video: .* 124 frozen of 430 frames"):
+            stored_video(videos[0], short_side=32, policy=policy)
+        return
+    stored = [stored_video(path, short_side=32, policy=policy) for path in videos]
+    assert (len(videos), sum(sample.num_frames for sample, _ in stored)) == verdict[:2]
+    assert {meta["timestamps"] for _, meta in stored} == {verdict[2]}
+    for _, meta in stored:
+        decode = meta["decode"]
+        assert (decode["gaps"], decode["rgb"]["missing"], decode["rgb"]["errors"]) == ([], 0, 0)
+        assert decode["rgb"]["expected_from"] == "index"
+
+
+def test_every_jhmdb_clip_is_whole():
+    """Their AVIs hold empty chunks, which repeat the frame before: 40 frames in 48 chunks are all of them."""
+    for path in sorted((DATA / "jhmdb" / "videos").rglob("*.avi"))[::9]:
+        schedule = survey_video(path).schedule
+        assert (schedule.expected, schedule.promise, schedule.has_times) == (schedule.demuxed, "index", True)
+
+
+@pytest.mark.parametrize("policy", ["repair", "strict", "drop"])
+def test_the_ntu_triple_is_whole(ntu_recordings, policy):
+    planned = PlannedRecording(0, SAMPLE, ntu_recordings[SAMPLE])
+    (sample,) = build_samples(planned, "ntu", NTU, ShardSection(short_side=53, policy=policy))
+    decode = json.loads(sample.members["json"])["decode"]
+    assert (sample.num_frames, decode["gaps"], decode["mismatch"], decode["unpaired"]) == (103, [], 0, 0)
+    for name, promise in (("rgb", "index"), ("depth", "numbers")):
+        stream = decode[name]
+        assert (stream["expected"], stream["decoded"], stream["expected_from"]) == (103, 103, promise)
+        assert stream["frozen"] == []
 
 
 def read_flo(path):

@@ -78,8 +78,9 @@ def test_a_recording_becomes_one_sample_of_all_its_streams(source, moving_square
 
 def test_the_json_says_what_the_members_are(source):
     meta = meta_of(build(source)[0])
-    digest = meta["source"].pop("sha256")
+    digest, decode = meta["source"].pop("sha256"), meta.pop("decode")
     assert len(digest) == 64
+    assert decode["rgb"]["decoded"] == decode["depth"]["decoded"] == 6
     assert meta == {
         "key": "key",
         "recording_id": "S001C002P003R001A004",
@@ -194,10 +195,10 @@ def test_no_frames_at_all(source, streams):
 
 
 def test_one_bad_stream_rejects_the_recording(source):
-    (source / "x.skeleton").write_text("damaged")
-    assert reason_of(source, RECORDING) == "unreadable-skeleton"
     (source / "depth" / "MDepth-00000004.png").write_bytes(b"")
     assert reason_of(source, RECORDING) == "unreadable-depth"
+    (source / "x.skeleton").write_text("damaged")
+    assert reason_of(source, RECORDING) == "unreadable-skeleton"
     (source / "x_rgb.avi").write_bytes(b"")
     assert reason_of(source, RECORDING) == "empty-file"
 

@@ -116,3 +116,22 @@ def test_keys_are_written_once_and_hold_no_dot(key):
 def test_a_name_that_ustar_cannot_hold_is_refused():
     with pytest.raises(ValueError, match="too long"):
         TarShardWriter(io.BytesIO()).add("k" * 100, {"json": b"{}"})
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_rollback_leaves_nothing_behind(before):
+    keys = list(SAMPLES)
+    stream = io.BytesIO()
+    writer = TarShardWriter(stream)
+    for key in keys[:before]:
+        writer.add(key, SAMPLES[key])
+    mark = writer.mark()
+    for key in keys[before:]:
+        writer.add(key, members(9))
+    writer.rollback(mark)
+    writer.rollback(mark)
+    for key in keys[before:]:
+        writer.add(key, SAMPLES[key])  # the keys are free again
+    digest = writer.close()
+    assert stream.getvalue() == write(SAMPLES)[0]
+    assert digest == hashlib.sha256(stream.getvalue()).hexdigest()

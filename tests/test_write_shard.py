@@ -1,5 +1,6 @@
 import io
 import tarfile
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -66,6 +67,35 @@ def test_an_item_that_fails_after_its_first_sample_leaves_none_of_them(store):
     assert [entry.key for entry in report.samples] == ["b-s00", "b-s01", "c-s00", "c-s01"]
     assert (report.read, report.written, report.totals, report.rejects[0].stage) == (3, 2, {"frames": 12}, "flow")
     assert names_in(store, "flow/pd/000000.tar") == [f"{entry.key}.json" for entry in report.samples]
+
+
+def test_a_shard_with_a_taken_back_item_is_the_shard_without_it(store, memory_store):
+    def build(one):
+        for number in range(3):
+            if one.key == "b" and number == 2:
+                raise BadSampleError("unreadable-video", "damaged in the middle")
+            yield sample(f"{one.key}-s{number:02d}")
+
+    for place in (store, memory_store):
+        with_b = write_tar_shard(place, "shards", 0, ITEMS, build)
+        without = write_tar_shard(place, "shards", 1, [ITEMS[0], ITEMS[2]], build)
+        assert place.read_bytes("shards/000000.tar") == place.read_bytes("shards/000001.tar")
+        assert (with_b.sha256, with_b.samples, with_b.totals) == (without.sha256, without.samples, without.totals)
+
+
+def test_a_sample_is_written_before_the_next_is_built(store):
+    alive = []
+
+    def build(one):
+        for number in range(3):
+            assert not any(reference() for reference in alive)
+            made = sample(f"{one.key}-s{number:02d}")
+            alive.append(weakref.ref(made))
+            yield made
+            del made
+
+    write_tar_shard(store, "shards", 0, ITEMS, build)
+    assert len(alive) == 9
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, ValueError, KeyError, KeyboardInterrupt, MemoryError])

@@ -6,13 +6,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import simplejpeg
-
 from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
 from . import depth_codec
 from .decode_video import iterate_video
 from .depth_frames import depth_png_files, iterate_depth, reduce_depth
+from .frame_jpeg import frame_to_jpeg
 
 
 @dataclass(frozen=True)
@@ -31,17 +30,15 @@ def code_rgb(path: Path, config: ShardSection) -> CodedStream:
     """Decode, reduce and code the frames of a video."""
     frames: list[bytes] = []
     times: list[int | None] = []
-    first = last = None
+    first = None
     for frame in iterate_video(path, config.short_side):
-        first, last = first or frame, frame
-        if frame.rgb.shape != first.rgb.shape:
+        first = first or frame
+        if frame.size != first.size:
             raise BadSampleError("size-changes", f"{path}: frame {len(frames)} has another size than the first")
-        frames.append(simplejpeg.encode_jpeg(frame.rgb, quality=config.jpeg_quality, colorsubsampling="420"))
+        frames.append(frame_to_jpeg(frame.image, frame.size, config.jpeg_quality))
         times.append(frame.pts_us)
     assert first is not None
-    assert last is not None
-    height, width = first.rgb.shape[:2]
-    return CodedStream(frames, width, height, first.source_width, first.source_height, times)
+    return CodedStream(frames, *first.size, first.source_width, first.source_height, times)
 
 
 def code_depth(path: Path, unit_mm: float, config: ShardSection) -> CodedStream:

@@ -1,4 +1,4 @@
-"""RGB frames of a video file, one at a time, at a reduced size."""
+"""Frames of a video file, one at a time, and the reduced size that they are to have."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ..schemas.errors import BadSampleError
+from .frame_jpeg import frame_to_rgb
 
 RGBFrame = npt.NDArray[np.uint8]
 _MOST_MISSING_FRAMES = 2.0  # headers of whole files are wrong by less than one
@@ -22,12 +22,26 @@ _MOST_MISSING_FRAMES = 2.0  # headers of whole files are wrong by less than one
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """One decoded frame: rgb uint8 (H, W, 3) and its presentation time, None where the file has none."""
+    """One decoded frame, the (width, height) to store it at, and its presentation time, None where there is none."""
 
-    rgb: RGBFrame
+    image: av.VideoFrame
+    size: tuple[int, int]
     pts_us: int | None
-    source_width: int
-    source_height: int
+
+    @property
+    def rgb(self) -> RGBFrame:
+        """The frame at its reduced size, uint8 (H, W, 3)."""
+        return frame_to_rgb(self.image, self.size)
+
+    @property
+    def source_width(self) -> int:
+        """Width in the file [px]."""
+        return self.image.width
+
+    @property
+    def source_height(self) -> int:
+        """Height in the file [px]."""
+        return self.image.height
 
 
 def reduced_size(width: int, height: int, short_side: int) -> tuple[int, int]:
@@ -53,6 +67,7 @@ def iterate_video(path: Path, short_side: int) -> Iterator[VideoFrame]:
             if not container.streams.video or container.format.name == "tty":
                 raise BadSampleError("no-video-stream", f"{path} holds no video stream")
             stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1  # workers share out the cores; threads cost a fifth of the frames
             for frame in container.decode(stream):
                 frames += 1
                 end_s = _later(end_s, frame)
@@ -113,11 +128,7 @@ def _stated_duration_s(format_name: str, stream: VideoStream) -> float | None:
 
 
 def _reduced(frame: av.VideoFrame, stream: VideoStream, short_side: int) -> VideoFrame:
-    rgb = frame.to_ndarray(format="rgb24")
-    size = reduced_size(frame.width, frame.height, short_side)
-    if size != (frame.width, frame.height):
-        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     pts_us = None
     if frame.pts is not None and stream.time_base is not None:
         pts_us = round(frame.pts * stream.time_base * 1_000_000)
-    return VideoFrame(np.ascontiguousarray(rgb, dtype=np.uint8), pts_us, frame.width, frame.height)
+    return VideoFrame(frame, reduced_size(frame.width, frame.height, short_side), pts_us)

@@ -6,9 +6,9 @@ Lengths are counted in units so small that all edges fall on whole ones: a sourc
     source   |  0  |  1  |  2  |  3  |  4  |      unit 3
     output   |    0    |    1    |    2    |      span 5
 
-So weights are whole numbers and sums are exact. Rows are summed first: an output row is a few multiplications and
-additions of whole source rows, which the compiler turns into vector code. Columns follow as differences of running
-sums, of two or four output rows at once in the 32- or 16-bit lanes of a 64-bit word.
+So weights are whole numbers and sums are exact. Rows are summed first, one source row after the other: that is vector
+code, and it reads memory in the order that the processor expects. Columns follow: blocks of 2, 3, 4 or 6 samples, else
+differences of running sums, of two or four output rows at once in the 32- or 16-bit lanes of a 64-bit word.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ Plane = npt.NDArray[np.uint8]
 RowSums = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 Words = npt.NDArray[np.uint64]
 _MOST = 255
+_BLOCKS = (2, 3, 4, 6)
 
 
 class AxisPlan(NamedTuple):
@@ -74,10 +75,16 @@ def resample_lines(
         raise ValueError(f"{len(lines)} bytes do not hold {source_height} rows of {source_width} samples")
     if rows.unit == rows.span and columns.unit == columns.span:
         return _convert(lines, line_size, (source_height, source_width), np.float32(gain), np.float32(offset + 0.5))
-    sums: RowSums = (
-        np.empty(source_width, np.uint16) if _MOST * rows.span < 1 << 16 else np.empty(source_width, np.uint32)
-    )
-    return _resample(lines, line_size, rows, columns, sums, np.float32(gain), np.float32(offset + 0.5))
+    most_row, most = _MOST * rows.span, _MOST * rows.span * columns.span
+    block = columns.span if columns.unit == 1 and source_width == columns.span * len(columns.inverse) else 0
+    lanes = 1 if block in _BLOCKS else 4 if most < 1 << 16 else 2 if most < 1 << 31 else 1
+    row_sums: RowSums
+    if most_row < 1 << 16:
+        row_sums = np.empty((lanes, source_width), np.uint16)
+    else:
+        row_sums = np.empty((lanes, source_width), np.uint32)
+    scales = rows.inverse * np.float32(gain), columns.inverse, np.float32(offset + 0.5)
+    return _resample(lines, line_size, rows, columns, row_sums, scales)
 
 
 def _samples(plan: AxisPlan) -> int:
@@ -108,28 +115,53 @@ def _sum_rows(lines: Plane, line_size: int, rows: AxisPlan, i: int, total: RowSu
     head, tail = unit - rows.rest[i], rows.rest[i + 1]
     if last == first:
         head, tail = tail - rows.rest[i], 0
-    a = lines[first * line_size : first * line_size + width]
-    if tail == 0:
+    source = lines[first * line_size : first * line_size + width]
+    for x in range(width):
+        total[x] = source[x] * head
+    for y in range(first + 1, last):
+        source = lines[y * line_size : y * line_size + width]
         for x in range(width):
-            total[x] = a[x] * head
+            total[x] += source[x] * unit
+    if tail > 0:
+        source = lines[last * line_size : last * line_size + width]
+        for x in range(width):
+            total[x] += source[x] * tail
+
+
+@compiled
+def _sum_blocks(row: RowSums, block: int, sums: Words) -> None:
+    """Sums of every `block` samples; written out, because only so the compiler makes vector code of them."""
+    if block == 2:
+        for j in range(len(sums)):
+            sums[j] = row[2 * j] + row[2 * j + 1]
+    elif block == 3:
+        for j in range(len(sums)):
+            sums[j] = row[3 * j] + row[3 * j + 1] + row[3 * j + 2]
+    elif block == 4:
+        for j in range(len(sums)):
+            sums[j] = row[4 * j] + row[4 * j + 1] + row[4 * j + 2] + row[4 * j + 3]
     else:
-        b = lines[last * line_size : last * line_size + width]
+        for j in range(len(sums)):
+            x = 6 * j
+            sums[j] = row[x] + row[x + 1] + row[x + 2] + row[x + 3] + row[x + 4] + row[x + 5]
+
+
+@compiled
+def _pack(rows: RowSums, packed: Words) -> None:
+    """One, two or four rows into the lanes of words; sums of words are then sums of each row."""
+    width, half, quarter = rows.shape[1], np.uint64(32), np.uint64(16)
+    if len(rows) == 1:
         for x in range(width):
-            total[x] = a[x] * head + b[x] * tail
-    y = first + 1
-    while y + 4 <= last:
-        a = lines[y * line_size : y * line_size + width]
-        b = lines[(y + 1) * line_size : (y + 1) * line_size + width]
-        c = lines[(y + 2) * line_size : (y + 2) * line_size + width]
-        d = lines[(y + 3) * line_size : (y + 3) * line_size + width]
+            packed[x] = rows[0, x]
+    elif len(rows) == 2:
+        a, b = rows[0], rows[1]
         for x in range(width):
-            total[x] += (a[x] + b[x] + c[x] + d[x]) * unit
-        y += 4
-    while y < last:
-        a = lines[y * line_size : y * line_size + width]
+            packed[x] = np.uint64(a[x]) | np.uint64(b[x]) << half
+    else:
+        a, b, c, d = rows[0], rows[1], rows[2], rows[3]
         for x in range(width):
-            total[x] += a[x] * unit
-        y += 1
+            low = np.uint64(a[x]) | np.uint64(b[x]) << quarter
+            packed[x] = low | (np.uint64(c[x]) | np.uint64(d[x]) << quarter) << half
 
 
 @compiled
@@ -154,33 +186,32 @@ def _resample(
     rows: AxisPlan,
     columns: AxisPlan,
     row_sums: RowSums,
-    gain: np.float32,
-    offset: np.float32,
+    scales: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], np.float32],
 ) -> Plane:
-    height, width = len(rows.inverse), len(columns.inverse)
-    most = _MOST * rows.span * columns.span
-    lanes = 4 if most < 1 << 16 else 2 if most < 1 << 31 else 1
-    mask = np.uint64(0xFFFF if lanes == 4 else 0x7FFFFFFF)
-    dropped = 0  # low bits of a sum that is longer than 31
-    while most >> dropped >= 1 << 31:
-        dropped += 1
-    packed = np.zeros(len(row_sums) + 1, np.uint64)
+    """`row_sums` is scratch for as many output rows as are summed at once."""
+    (row_scales, column_scales, offset), (lanes, source_width) = scales, row_sums.shape
+    height, width = len(row_scales), len(column_scales)
+    in_blocks = columns.unit == 1 and columns.span in _BLOCKS and source_width == columns.span * width
+    dropped, mask = 0, np.uint64(0xFFFF if lanes == 4 else 0x7FFFFFFF)
+    while lanes == 1 and _MOST * rows.span * columns.span >> dropped >= 1 << 31:
+        dropped += 1  # low bits of sums that are too long
+    packed = np.zeros(source_width + 1, np.uint64)
     running, sums = np.empty_like(packed), np.empty(width, np.uint64)
     out = np.empty((height, width), np.uint8)
     for top in range(0, height, lanes):
         count = min(lanes, height - top)
-        packed[:] = 0
         for k in range(count):
-            _sum_rows(lines, line_size, rows, top + k, row_sums)
-            shift = np.uint64(k * (64 // lanes))
-            for x in range(len(row_sums)):
-                packed[x] |= np.uint64(row_sums[x]) << shift
-        _sum_columns(packed, running, columns, sums)
+            _sum_rows(lines, line_size, rows, top + k, row_sums[k])
+        if in_blocks:
+            _sum_blocks(row_sums[0], columns.span, sums)
+        else:
+            _pack(row_sums, packed)
+            _sum_columns(packed, running, columns, sums)
         for k in range(count):
             shift = np.uint64(k * (64 // lanes) + dropped)
-            scale = gain * rows.inverse[top + k] * np.float32(1 << dropped)
+            scale = row_scales[top + k] * np.float32(1 << dropped)
             row = out[top + k]
             for j in range(width):
                 value = np.float32(np.int32((sums[j] >> shift) & mask))
-                row[j] = _clip(value * (scale * columns.inverse[j]) + offset)
+                row[j] = _clip(value * (scale * column_scales[j]) + offset)
     return out

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
@@ -19,6 +18,7 @@ from . import depth_codec
 from .decode_contract import Schedule, schedule_by_numbers
 from .decode_video import DecodeTally, VideoSurvey, display_matrix, iterate_video, survey_video
 from .depth_frames import depth_numbers, depth_png_files, reduce_depth, try_depth
+from .frame_jpeg import frame_to_jpeg, frame_to_rgb
 from .frame_size import UPRIGHT, DisplayMatrix, quarter_turns, reduced_size, square_size
 from .sync_streams import nearest_in_relative_time
 
@@ -142,16 +142,11 @@ def _rgb_frames(survey: VideoSurvey, stream: CodedStream, config: ShardSection) 
 
 def _jpeg(picture: av.VideoFrame, size: Size, matrix: DisplayMatrix, quality: int) -> bytes:
     """JPEG of a frame scaled to `size`, then turned upright."""
-    rgb = upright(_to_rgb(picture, size), matrix)
-    data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=quality, colorsubsampling="420")
+    if matrix == UPRIGHT:
+        return frame_to_jpeg(picture, size, quality)
+    rgb = np.ascontiguousarray(upright(frame_to_rgb(picture, size), matrix))
+    data: bytes = simplejpeg.encode_jpeg(rgb, quality=quality, colorsubsampling="420")
     return data
-
-
-def _to_rgb(picture: av.VideoFrame, size: Size) -> npt.NDArray[np.uint8]:
-    rgb = picture.to_ndarray(format="rgb24")
-    if size != (picture.width, picture.height):
-        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(rgb, dtype=np.uint8)
 
 
 def upright(image: npt.NDArray[np.uint8], matrix: DisplayMatrix) -> npt.NDArray[np.uint8]:

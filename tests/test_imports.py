@@ -82,7 +82,7 @@ def loaded(statement, names):
 
 
 def test_the_command_line_starts_without_what_is_heavy():
-    heavy = {"torch", "ray", "cv2", "sklearn", "pyarrow", "av", "webdataset", "scipy", "pandas"}
+    heavy = {"torch", "ray", "cv2", "sklearn", "pyarrow", "av", "webdataset", "scipy", "pandas", "numba"}
     assert loaded("import motionpipe.jobs.cli", heavy) == []
     assert loaded("import cv2, av", {"cv2", "av"}) != []  # the check itself sees what is loaded
 

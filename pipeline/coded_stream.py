@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,14 @@ import simplejpeg
 from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
 from . import depth_codec
-from .decode_video import iterate_video
+from .decode_video import RGBFrame, iterate_video
+from .depth_codec import DepthFrame
 from .depth_frames import depth_png_files, iterate_depth, reduce_depth
+
+RegisterRGB = Callable[[RGBFrame, int], RGBFrame]
+"""A whole frame of the video and its number to the frame that is stored."""
+RegisterDepth = Callable[[DepthFrame], DepthFrame]
+_WHOLE = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -27,30 +34,32 @@ class CodedStream:
     pts_us: list[int | None]
 
 
-def code_rgb(path: Path, config: ShardSection) -> CodedStream:
-    """Decode, reduce and code the frames of a video."""
+def code_rgb(path: Path, config: ShardSection, register: RegisterRGB | None = None) -> CodedStream:
+    """Decode, reduce and code the frames of a video; `register` resamples whole frames instead of reducing them."""
     frames: list[bytes] = []
     times: list[int | None] = []
     first = last = None
-    for frame in iterate_video(path, config.short_side):
+    height = width = 0
+    for frame in iterate_video(path, config.short_side if register is None else _WHOLE):
         first, last = first or frame, frame
         if frame.rgb.shape != first.rgb.shape:
             raise BadSampleError("size-changes", f"{path}: frame {len(frames)} has another size than the first")
-        frames.append(simplejpeg.encode_jpeg(frame.rgb, quality=config.jpeg_quality, colorsubsampling="420"))
+        rgb = frame.rgb if register is None else register(frame.rgb, len(frames))
+        height, width = rgb.shape[:2]
+        frames.append(simplejpeg.encode_jpeg(rgb, quality=config.jpeg_quality, colorsubsampling="420"))
         times.append(frame.pts_us)
     assert first is not None
     assert last is not None
-    height, width = first.rgb.shape[:2]
     return CodedStream(frames, width, height, first.source_width, first.source_height, times)
 
 
-def code_depth(path: Path, unit_mm: float, config: ShardSection) -> CodedStream:
-    """Read, convert to millimetres, reduce and code the depth frames of a file or folder."""
+def code_depth(path: Path, unit_mm: float, config: ShardSection, register: RegisterDepth | None = None) -> CodedStream:
+    """Read, convert to millimetres, reduce and code depth frames; `register` resamples them instead of reducing."""
     encode = depth_codec.ENCODERS[config.depth_codec]
     frames: list[bytes] = []
     source = stored = (0, 0)
     for depth in iterate_depth(path, unit_mm):
-        reduced = reduce_depth(depth, config.short_side)
+        reduced = reduce_depth(depth, config.short_side) if register is None else register(depth)
         source, stored = depth.shape, reduced.shape
         frames.append(encode(reduced))
     return CodedStream(frames, stored[1], stored[0], source[1], source[0], [])

@@ -17,15 +17,25 @@ from ..schemas.camera import Camera
 from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
 from ..schemas.recording import PlannedRecording, Recording
+from ..schemas.registration import RegisteredFrame, Registration
 from .coded_stream import CodedStream, code_depth, code_rgb, hash_files
-from .decode_video import nominal_fps
+from .decode_video import RGBFrame, nominal_fps
+from .depth_codec import DECODERS
+from .registered_frames import outside_share, registered_joints, registered_recording, warp_to_depth, warp_to_rgb
 from .skeleton import read_joints, stored_joints
 from .write_shard import Sample
 
 
-def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: ShardSection) -> Iterator[Sample]:
+def build_samples(
+    planned: PlannedRecording,
+    dataset: str,
+    base: Path,
+    config: ShardSection,
+    registration: Registration | None = None,
+) -> Iterator[Sample]:
     """Decode a recording; one sample, or segments of at most `max_frames` with keys KEY-s00, KEY-s01, …
 
+    registration: that of the recording's (setup, camera), used where it has RGB and depth.
     Raises BadSampleError where a stream cannot be used.
     """
     recording = planned.recording
@@ -34,12 +44,14 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
         raise BadSampleError(
             "no-frames", f"{recording.path} has {', '.join(files) or 'no files'} only; RGB or depth is needed"
         )
-    streams = {}
-    if "rgb" in files:
-        streams["rgb"] = code_rgb(files["rgb"], config)
-    if "depth" in files:
-        streams["depth"] = code_depth(files["depth"], recording.depth_unit_mm, config)
+    if registration is None or not {"rgb", "depth"} <= files.keys():
+        registration, streams = None, _code_each(files, recording, config)
+    else:
+        streams = _code_registered(files, recording, config, registration)
+        recording = registered_recording(recording, registration, config.registered_frame)
     joints = read_joints(files["skeleton"]) if "skeleton" in files else None
+    if joints is not None and registration is not None:
+        joints = registered_joints(joints, registration, config.registered_frame)
     counts = {name: len(stream.frames) for name, stream in streams.items()}
     num_frames = min(counts.values())
     fps = (nominal_fps(files["rgb"]) if "rgb" in files else None) or recording.fps
@@ -57,7 +69,7 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
         "sizes": sizes,
         "source_sizes": {name: [stream.source_width, stream.source_height] for name, stream in streams.items()},
         "intrinsics": _intrinsics(recording, streams),
-        "registration": None,
+        "registration": registration and _registration_meta(registration, config.registered_frame, sizes["rgb"]),
         "source_frame_counts": counts | ({} if joints is None else {"skeleton": len(joints)}),
     }
     segments = range(0, num_frames, config.max_frames)
@@ -69,7 +81,44 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
         if joints is not None:
             members["joints.npy"] = npy_bytes(stored_joints(joints[start:stop], recording, sizes))
         members["json"] = json.dumps(meta, sort_keys=True, indent=1).encode()
-        yield Sample(key, members, stop - start, fps, source_hash, counts={"frames": stop - start})
+        shared = config.registered_frame if registration else None
+        yield Sample(key, members, stop - start, fps, source_hash, registered=shared, counts={"frames": stop - start})
+
+
+def _code_each(files: dict[str, Path], recording: Recording, config: ShardSection) -> dict[str, CodedStream]:
+    streams = {}
+    if "rgb" in files:
+        streams["rgb"] = code_rgb(files["rgb"], config)
+    if "depth" in files:
+        streams["depth"] = code_depth(files["depth"], recording.depth_unit_mm, config)
+    return streams
+
+
+def _code_registered(
+    files: dict[str, Path], recording: Recording, config: ShardSection, registration: Registration
+) -> dict[str, CodedStream]:
+    """RGB and depth at one size, pixel on pixel; the frame that they share is coded first."""
+    if config.registered_frame == "rgb":
+        rgb = code_rgb(files["rgb"], config)
+        size = rgb.width, rgb.height
+        depth = code_depth(
+            files["depth"], recording.depth_unit_mm, config, lambda frame: warp_to_rgb(frame, registration, size)
+        )
+        return {"rgb": rgb, "depth": depth}
+    depth = code_depth(files["depth"], recording.depth_unit_mm, config)
+    decode = DECODERS[config.depth_codec]
+
+    def register(frame: RGBFrame, number: int) -> RGBFrame:
+        known = decode(depth.frames[number]) if number < len(depth.frames) else None
+        return warp_to_depth(frame, registration, (depth.width, depth.height), known)
+
+    return {"rgb": code_rgb(files["rgb"], config, register), "depth": depth}
+
+
+def _registration_meta(registration: Registration, frame: RegisteredFrame, size: tuple[int, int]) -> dict[str, Any]:
+    """The fit, the frame that RGB and depth share, and the share of it that the other camera does not see."""
+    outside = outside_share(registration, size, frame)
+    return registration.model_dump(mode="json") | {"frame": frame, "outside": outside, "hash": registration.hash}
 
 
 def npy_bytes(array: npt.NDArray[Any]) -> bytes:

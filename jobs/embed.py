@@ -72,9 +72,9 @@ def embed_worker(store: Store, folder: str, run: str, checkpoint: str, sha256: s
         rows: list[EmbeddingRow] = []
         rejects: list[Reject] = []
         for entry in entries:
-            missing = [s for s in STREAMS[encoder.train.modality] if not has_stream(entry, s)]
-            if missing:
-                rejects.append(_no_stream(entry, missing[0], run))
+            refused = _refused(entry, encoder.train.modality, run)
+            if refused:
+                rejects.append(refused)
             else:
                 rows += embed_sample(store, shard, entry, recordings[entry.recording_id], encoder)
         return _write_shard(store, folder, shard, rows, rejects, entries, metadata)
@@ -110,14 +110,21 @@ def _codebook_of(model: dict[str, torch.Tensor]) -> Codebook:
     return Codebook(model["centres"].numpy(), counts, model["clip"].numpy())
 
 
-def _no_stream(entry: SampleEntry, stream: str, run: str) -> Reject:
-    detail = f"run {run} needs {stream} frames, which {entry.key} lacks"
+def _refused(entry: SampleEntry, modality: str, run: str) -> Reject | None:
+    """Why a sample cannot be embedded: a stream is missing, or the two that are stacked do not share a frame."""
+    missing = [stream for stream in STREAMS[modality] if not has_stream(entry, stream)]
+    if missing:
+        reason, detail = f"no-{missing[0]}", f"run {run} needs {missing[0]} frames, which {entry.key} lacks"
+    elif modality == "rgbd" and not entry.registered:
+        reason, detail = "unregistered", f"run {run} stacks RGB on depth, which {entry.key} has in different frames"
+    else:
+        return None
     return Reject(
         stage="embeddings",
         key=entry.key,
         recording_id=entry.recording_id,
         path=entry.path,
-        reason=f"no-{stream}",
+        reason=reason,
         detail=detail,
     )
 

@@ -32,9 +32,13 @@ def depth_as_grey(depth: Float, low_m: float, high_m: float) -> Float:
     return np.where(depth > 0, grey, 0).astype(np.float32)
 
 
-def rgb_as_grey(rgb: npt.NDArray[np.uint8]) -> Float:
-    """Grey values 0..255 of RGB (T, H, W, 3)."""
-    return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in rgb]).astype(np.float32)
+def rgb_as_grey(rgb: npt.NDArray[np.uint8], depth: Float) -> Float:
+    """Grey values of RGB (T, H, W, 3), 127.5..255 where registered depth (T, H, W) is valid and 0 elsewhere.
+
+    So the silhouette stands out as it does in `shading`; a body's colours alone may be those of the wall behind it.
+    """
+    grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in rgb]).astype(np.float32)
+    return np.where(depth > 0, _AMBIENT * 255 + (1 - _AMBIENT) * grey, 0).astype(np.float32)
 
 
 def _shade(depth: Float, camera: Camera) -> Float:

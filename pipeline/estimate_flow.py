@@ -86,7 +86,7 @@ def _scene_flow(clip: Clip, stride: int, config: FlowSection, batch: int) -> Ite
         match kind:
             case "rgb":
                 assert clip.rgb is not None
-                grey = rgb_as_grey(clip.rgb[some])
+                grey = rgb_as_grey(clip.rgb[some], metres)
             case "shading":
                 grey = shading(metres, camera)
             case "depth":

@@ -76,7 +76,7 @@ def _scene_flow(clip: Clip, stride: int, config: FlowSection, batch: int) -> Ite
     assert clip.depth_camera is not None
     camera = clip.depth_camera
     kind = brightness_of(config.intensity, clip.rgb is not None)
-    depth = np.stack([erode_depth(frame, config.erode_px) for frame in clip.depth])
+    depth = clip.depth
     known = depth[depth > 0]
     low_m, high_m = np.percentile(known, (1, 99)) / 1000 if known.size else (0.0, 1.0)
 
@@ -99,4 +99,6 @@ def _scene_flow(clip: Clip, stride: int, config: FlowSection, batch: int) -> Ite
         stop = min(start + batch, len(clip) - stride)
         now, then = frames(slice(start, stop)), frames(slice(start + stride, stop + stride))
         result = scene_flow(RGBDPair(*now, *then), camera, config)
-        yield result.motion.numpy(), result.valid.numpy()
+        # the solver sees all depth: without the mask's edges it was measured to err more, on the inner pixels too
+        inner = np.stack([erode_depth(frame, config.erode_px) > 0 for frame in depth[start:stop]])
+        yield result.motion.numpy(), result.valid.numpy() & inner

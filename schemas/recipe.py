@@ -86,7 +86,10 @@ class FlowSection(Section):
         "auto: rgb where the sample is registered, else shading",
     )
     erode_px: int = Field(
-        0, ge=0, le=16, description="pd: depth is dropped so near to pixels without any, where masks end [stored px]"
+        0,
+        ge=0,
+        le=16,
+        description="pd: flow so near to pixels without depth, where masks end, is not counted as valid [stored px]",
     )
     lambda_i: float = Field(0.04, gt=0, description="pd: weight of the total variation of u, v")
     lambda_d: float = Field(0.35, gt=0, description="pd: weight of the total variation of w")

@@ -70,10 +70,7 @@ def embed_worker(store: Store, folder: str, run: str, checkpoint: str, sha256: s
     metadata = {"run": run, "checkpoint": sha256, "recipe": embed.model_dump_json(), "shards": shards.hash}
 
     def build(shard: int, entry: SampleEntry) -> list[EmbeddingRow]:
-        missing = [s for s in STREAMS[encoder.train.modality] if not has_stream(entry, s)]
-        if missing:
-            text = f"run {run} needs {missing[0]} frames, which {entry.key} lacks"
-            raise BadSampleError(f"no-{missing[0]}", text)
+        require_streams(entry, encoder.train.modality, run)
         return embed_sample(store, shard, entry, recordings(shard)[entry.recording_id], encoder)
 
     @lru_cache(maxsize=1)
@@ -113,6 +110,15 @@ def _codebook_of(model: dict[str, torch.Tensor]) -> Codebook:
     """A codebook of the checkpoint's sizes; its values come with the state."""
     counts = np.ones(len(model["centres"]), dtype=np.int64)
     return Codebook(model["centres"].numpy(), counts, model["clip"].numpy())
+
+
+def require_streams(entry: SampleEntry, modality: str, run: str) -> None:
+    """Raise BadSampleError where a stream is missing, or the two that are stacked do not share a frame."""
+    missing = [stream for stream in STREAMS[modality] if not has_stream(entry, stream)]
+    if missing:
+        raise BadSampleError(f"no-{missing[0]}", f"run {run} needs {missing[0]} frames, which {entry.key} lacks")
+    if modality == "rgbd" and not entry.registered:
+        raise BadSampleError("unregistered", f"run {run} stacks RGB on depth; {entry.key} has them in different frames")
 
 
 def embeddings_parquet(rows: Sequence[EmbeddingRow], metadata: dict[str, str]) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from ..pipeline.artefacts import SHARDS, read_manifest, read_report, read_samples
-from ..pipeline.estimate_flow import STREAM_OF_METHOD, estimate_flow
+from ..pipeline.estimate_flow import STREAM_OF_METHOD, brightness_of, estimate_flow
 from ..pipeline.read_sample import has_stream, read_clip
 from ..pipeline.samples import npy_bytes
 from ..pipeline.store import Store
@@ -66,7 +66,13 @@ def _flow_samples(store: Store, shard: int, entry: SampleEntry, config: FlowSect
     stream = STREAM_OF_METHOD[config.method]
     if not has_stream(entry, stream):
         raise BadSampleError(f"no-{stream}", f"method {config.method} needs {stream} frames, which {entry.key} lacks")
-    clip = read_clip(store, SHARDS, shard, entry, [stream])
+    registered = entry.registered is not None
+    brightness = brightness_of(config.intensity, registered) if config.method == "pd" else None
+    if brightness == "rgb" and not registered:
+        raise BadSampleError(
+            "unregistered", f"flow.intensity = rgb needs RGB registered to depth, {entry.key} has none"
+        )
+    clip = read_clip(store, SHARDS, shard, entry, ["rgb", stream] if brightness == "rgb" else [stream])
     cells = estimate_flow(clip, entry.fps, config)
     members = {"flow.npy": npy_bytes(cells.flow), "valid.npy": npy_bytes(cells.valid)}
     yield Sample(
@@ -77,5 +83,6 @@ def _flow_samples(store: Store, shard: int, entry: SampleEntry, config: FlowSect
         source_hash=entry.source_hash,
         stride=cells.stride,
         motion=cells.motion(),
+        brightness=brightness,
         counts={"pairs": len(cells.flow)},
     )

@@ -17,6 +17,7 @@ from .inventory import command_for
 from .report_content import Book, ConfusionPair, Content, Run, collect
 from .report_figures import codebook_figure, confusion_figure, run_figure
 from .report_motion import FlowSheet, flow_sheet
+from .report_registration import RegistrationSheet, registration_sheet
 from .report_samples import Image, Shown, contact_sheet
 from .status import file_size
 
@@ -32,6 +33,7 @@ class Illustrated:
     """Figures beside the numbers that they show; each kind is cut to a bounded number."""
 
     sheet: Sequence[Shown]
+    registration: RegistrationSheet | None
     flows: Sequence[FlowSheet]
     books: Sequence[tuple[Book, Image]]
     runs: Sequence[tuple[Run, Image | None]]
@@ -57,6 +59,7 @@ def illustrate(store: Store, content: Content) -> Illustrated:
     sheets = [flow_sheet(store, artefact, shown) for artefact in flows]
     return Illustrated(
         sheet=contact_sheet(store, shown),
+        registration=registration_sheet(store, shown),
         flows=[sheet for sheet in sheets if sheet],
         books=_with_figures(content.books, codebook_figure),
         runs=[(run, run_figure(run) if len(run.rows) > 1 else None) for run in content.runs[:_MOST_FIGURES]],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,16 +14,24 @@ from ..pipeline.artefacts import SHARDS
 from ..pipeline.datasets import base_folder, index_dataset, require_source
 from ..pipeline.moving_mnist_dataset import moving_mnist_builder
 from ..pipeline.parquet_files import read_parquet
-from ..pipeline.plan import PLAN_FILE, plan_shards, planned_shard_sizes, read_planned_shard, write_plan
+from ..pipeline.plan import PLAN_FILE, plan_shards, planned_shard_sizes, read_plan, read_planned_shard, write_plan
+from ..pipeline.plan_registration import (
+    REGISTRATION_FILE,
+    fit_registrations,
+    read_registrations,
+    write_registrations,
+)
 from ..pipeline.samples import build_samples
 from ..pipeline.store import Store
-from ..pipeline.write_shard import ShardWork, write_tar_shard
-from ..schemas.recipe import DataSection, Recipe
-from ..schemas.recording import Index, Recording
+from ..pipeline.write_shard import Sample, ShardWork, write_tar_shard
+from ..schemas.recipe import DataSection, Recipe, ShardSection
+from ..schemas.recording import Index, PlannedRecording, Recording
 from ..schemas.report import Identity
 from .artefact_lock import artefact_lock
 from .options import RunOptions
 from .stage import StageResult, Work, finish_artefact, open_artefact, run_sharded, stage_result
+
+_MOST_LINES = 12
 
 
 def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: RunOptions) -> StageResult:
@@ -44,6 +52,7 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
                 write_plan(store, plan_shards(index.recordings, recipe.shard.recordings_per_shard))
                 _say_plan(index.recordings)
             del index  # a million recordings take most of a gigabyte
+            freeze_registrations(store, base_folder(source), recipe.shard)
             sizes = planned_shard_sizes(store)
             make_worker = partial(shard_worker, store, dataset, base_folder(source), recipe)
             reports = run_sharded(store, SHARDS, sizes, make_worker, options)
@@ -91,6 +100,32 @@ def shard_identity(recipe: Recipe, dataset: str) -> Identity:
     )
 
 
+def freeze_registrations(store: Store, base: Path, config: ShardSection) -> None:
+    """Fit depth to colour once for each (setup, camera), before any worker starts, and say how well it fits."""
+    if config.registration == "none" or store.exists(REGISTRATION_FILE):
+        return
+    has_setups = read_parquet(store, PLAN_FILE, ["setup"])["setup"].null_count < sum(planned_shard_sizes(store))
+    registrations = fit_registrations(read_plan(store) if has_setups else [], base, config)
+    write_registrations(store, registrations)
+    fits, unfit = registrations.fits, registrations.unregistered
+    if not fits and not unfit:
+        return
+    num_places = len(fits) + len(unfit)
+    click.echo(f"{SHARDS}: RGB is registered to depth for {len(fits)} of {num_places} (setup, camera)", err=True)
+    # the worst first: there may be a hundred
+    for fit in sorted(fits, key=lambda fit: -fit.mean_px)[:_MOST_LINES]:
+        in_depth = f"{fit.mean_depth_px:.2f}, {fit.median_depth_px:.2f} px of the depth image"
+        click.echo(
+            f"  S{fit.setup:03d}C{fit.camera:03d} {fit.model}: reprojection error mean {fit.mean_px:.2f} px, median "
+            f"{fit.median_px:.2f} px ({in_depth}), {fit.inliers} of {fit.joints} joints, {fit.recordings} recordings",
+            err=True,
+        )
+    if len(fits) > _MOST_LINES:
+        click.echo(f"  … and {len(fits) - _MOST_LINES} that fit better, in {REGISTRATION_FILE}", err=True)
+    for place in unfit:
+        click.echo(f"  S{place.setup:03d}C{place.camera:03d} stays unregistered: {place.reason}", err=True)
+
+
 def shard_worker(store: Store, dataset: str, base: Path, recipe: Recipe) -> Work:
     """The work on one shard: its planned recordings, decoded or generated, and written."""
     import cv2
@@ -99,7 +134,11 @@ def shard_worker(store: Store, dataset: str, base: Path, recipe: Recipe) -> Work
     if dataset == "moving-mnist":
         build = moving_mnist_builder(dataset, base, recipe.data)
     else:
-        build = partial(build_samples, dataset=dataset, base=base, config=recipe.shard)
+        registrations = read_registrations(store)
+
+        def build(row: PlannedRecording) -> Iterator[Sample]:
+            fit = registrations.of(row.recording.setup, row.recording.camera)
+            return build_samples(row, dataset=dataset, base=base, config=recipe.shard, registration=fit)
 
     return ShardWork(
         items=partial(read_planned_shard, store),

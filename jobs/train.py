@@ -113,14 +113,12 @@ def find_parents(store: Store, recipe: Recipe, book: str | None) -> Parents:
 
 
 def training_samples(store: Store, parents: Parents, config: TrainSection) -> list[TrainSample]:
-    """Samples of the protocol's training part that have the modality's streams and are long enough for a clip."""
+    """Samples of the protocol's training part that have the modality's streams and are long enough for a clip.
+
+    Streams that the flow does not lie on must be registered to those that it does.
+    """
     grid_stream = STREAM_OF_METHOD[parents.flow.identity.section["method"]]
     needed = STREAMS[config.modality]
-    if needed != (grid_stream,):
-        raise MotionpipeError(
-            f"modality {config.modality} reads {' and '.join(needed)}, the flow lies on the {grid_stream} frames and "
-            f"RGB is not registered to depth; set train.modality={grid_stream}"
-        )
     train = recordings_in(planned_by_recording(store), parents.protocol, "train")
     frames = {entry.key: entry for _, entry in read_samples(store, SHARDS, parents.shards)}
     chosen = [
@@ -128,6 +126,8 @@ def training_samples(store: Store, parents: Parents, config: TrainSection) -> li
         for shard, entry in read_samples(store, f"flow/{parents.flow_name}", parents.flow)
         if entry.recording_id in train
     ]
+    if needed != (grid_stream,):
+        chosen = _registered(chosen, config.modality, grid_stream)
     with_streams = [s for s in chosen if all(has_stream(s.frames, stream) for stream in needed)]
     usable = [s for s in with_streams if s.num_starts]
     if not with_streams:
@@ -144,6 +144,23 @@ def training_samples(store: Store, parents: Parents, config: TrainSection) -> li
             f"  {len(chosen) - len(usable)} of {len(chosen)} training samples are too short for a clip", err=True
         )
     return usable
+
+
+def _registered(samples: list[TrainSample], modality: str, grid_stream: str) -> list[TrainSample]:
+    """Those whose RGB and depth share a frame; an error where there are none."""
+    registered = [sample for sample in samples if sample.frames.registered]
+    if not registered:
+        raise MotionpipeError(
+            f"modality {modality} reads {' and '.join(STREAMS[modality])}, the flow lies on the {grid_stream} frames "
+            f"and RGB is not registered to depth; set train.modality={grid_stream}"
+        )
+    if len(registered) < len(samples):
+        click.echo(
+            f"  {len(samples) - len(registered)} of {len(samples)} training samples have RGB that is not registered "
+            "to depth",
+            err=True,
+        )
+    return registered
 
 
 def _run_job(job: TrainJob, files: RunFiles, options: RunOptions) -> None:

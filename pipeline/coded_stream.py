@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ..schemas.recipe import ShardSection
 from . import depth_codec
 from .decode_contract import Schedule, schedule_by_numbers
 from .decode_video import DecodeTally, VideoSurvey, display_matrix, iterate_video, survey_video
+from .depth_codec import DepthFrame
 from .depth_frames import depth_numbers, depth_png_files, reduce_depth, try_depth
 from .frame_jpeg import frame_to_jpeg, frame_to_rgb
 from .frame_size import UPRIGHT, DisplayMatrix, quarter_turns, reduced_size, square_size
@@ -24,6 +25,11 @@ from .sync_streams import nearest_in_relative_time
 
 Size = tuple[int, int]
 """(width, height) [px]."""
+RGBFrame = npt.NDArray[np.uint8]
+RegisterRGB = Callable[[RGBFrame, int], RGBFrame]
+"""A whole upright frame of the video and its slot to the frame that is stored."""
+RegisterDepth = Callable[[DepthFrame, int], DepthFrame]
+"""A whole depth frame in millimetres and its slot to the frame that is stored."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,11 @@ def _repicked(frames: Iterator[CodedFrame], picks: list[int]) -> Iterator[CodedF
             yield replace(frame, slot=slot, time_us=None)
 
 
-def code_rgb(path: Path, config: ShardSection) -> CodedStream:
-    """The frames of a video as JPEG: upright, with square pixels, all of the first one's size."""
+def code_rgb(path: Path, config: ShardSection, register: RegisterRGB | None = None) -> CodedStream:
+    """The frames of a video as JPEG: upright, with square pixels, all of the first one's size.
+
+    `register` resamples whole frames instead.
+    """
     survey = survey_video(path)
     stream = CodedStream(path, survey.schedule, survey.fps)
     stream.stopped, stream.incomplete_packets = survey.stopped, survey.corrupt_packets
@@ -96,14 +105,14 @@ def code_rgb(path: Path, config: ShardSection) -> CodedStream:
         "video_streams": survey.video_streams,
         "sample_aspect": [survey.sample_aspect.numerator, survey.sample_aspect.denominator],
     }
-    stream.frames = _rgb_frames(survey, stream, config)
+    stream.frames = _rgb_frames(survey, stream, config, register)
     return stream
 
 
-def code_depth(path: Path, unit_mm: float, config: ShardSection) -> CodedStream:
-    """The depth frames of a file or folder, in millimetres, reduced by picking pixels."""
+def code_depth(path: Path, unit_mm: float, config: ShardSection, register: RegisterDepth | None = None) -> CodedStream:
+    """The depth frames of a file or folder, in millimetres, reduced by picking pixels; `register` resamples instead."""
     stream = CodedStream(path, schedule_by_numbers(depth_numbers(path)))
-    stream.frames = _depth_frames(stream, unit_mm, config)
+    stream.frames = _depth_frames(stream, unit_mm, config, register)
     return stream
 
 
@@ -118,7 +127,9 @@ def hash_files(files: dict[str, Path]) -> str:
     return digest.hexdigest()
 
 
-def _rgb_frames(survey: VideoSurvey, stream: CodedStream, config: ShardSection) -> Iterator[CodedFrame]:
+def _rgb_frames(
+    survey: VideoSurvey, stream: CodedStream, config: ShardSection, register: RegisterRGB | None
+) -> Iterator[CodedFrame]:
     matrix, size = UPRIGHT, (0, 0)
     for frame in iterate_video(survey, stream.tally):
         coded_size = frame.picture.width, frame.picture.height
@@ -128,7 +139,12 @@ def _rgb_frames(survey: VideoSurvey, stream: CodedStream, config: ShardSection) 
             stream.source_size, stream.size = coded_size, size if matrix[0] else size[::-1]
             rotation, mirrored = quarter_turns(matrix)
             stream.facts |= {"rotation": rotation, "mirrored": mirrored}
-        data = _jpeg(frame.picture, size, matrix, config.jpeg_quality)
+        if register is None:
+            data = _jpeg(frame.picture, size, matrix, config.jpeg_quality)
+        else:
+            image = register(upright(frame_to_rgb(frame.picture, coded_size), matrix), frame.slot)
+            stream.size = image.shape[1], image.shape[0]
+            data = _rgb_jpeg(image, config.jpeg_quality)
         yield CodedFrame(
             slot=frame.slot,
             data=data,
@@ -144,8 +160,11 @@ def _jpeg(picture: av.VideoFrame, size: Size, matrix: DisplayMatrix, quality: in
     """JPEG of a frame scaled to `size`, then turned upright."""
     if matrix == UPRIGHT:
         return frame_to_jpeg(picture, size, quality)
-    rgb = np.ascontiguousarray(upright(frame_to_rgb(picture, size), matrix))
-    data: bytes = simplejpeg.encode_jpeg(rgb, quality=quality, colorsubsampling="420")
+    return _rgb_jpeg(upright(frame_to_rgb(picture, size), matrix), quality)
+
+
+def _rgb_jpeg(rgb: RGBFrame, quality: int) -> bytes:
+    data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=quality, colorsubsampling="420")
     return data
 
 
@@ -157,13 +176,15 @@ def upright(image: npt.NDArray[np.uint8], matrix: DisplayMatrix) -> npt.NDArray[
     return image[::d, ::a]
 
 
-def _depth_frames(stream: CodedStream, unit_mm: float, config: ShardSection) -> Iterator[CodedFrame]:
+def _depth_frames(
+    stream: CodedStream, unit_mm: float, config: ShardSection, register: RegisterDepth | None
+) -> Iterator[CodedFrame]:
     encode = depth_codec.ENCODERS[config.depth_codec]
     for slot, depth in zip(stream.schedule.slots, try_depth(stream.path, unit_mm), strict=True):
         if isinstance(depth, BadSampleError):
             stream.tally.note(depth)
             continue
-        reduced = reduce_depth(depth, config.short_side)
+        reduced = register(depth, slot) if register else reduce_depth(depth, config.short_side)
         stream.source_size, stream.size = (depth.shape[1], depth.shape[0]), (reduced.shape[1], reduced.shape[0])
         stream.tally.decoded += 1
         yield CodedFrame(slot, encode(reduced), blank=not reduced.any(), errors=stream.tally.errors)

@@ -106,3 +106,12 @@ def reduce_depth(depth: DepthFrame, short_side: int) -> DepthFrame:
     if size == (width, height):
         return depth
     return np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint16)
+
+
+def erode_depth(depth: DepthFrame, pixels: int) -> DepthFrame:
+    """Depth without what lies within `pixels` of a pixel without depth; the border of the image counts as depth."""
+    if not pixels:
+        return depth
+    side = 2 * pixels + 1
+    valid = cv2.erode((depth > 0).astype(np.uint8), np.ones((side, side), dtype=np.uint8))
+    return np.where(valid > 0, depth, 0).astype(np.uint16)

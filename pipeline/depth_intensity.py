@@ -1,4 +1,4 @@
-"""A brightness for depth frames without RGB: what scene flow's brightness constancy is asked of.
+"""A brightness for depth frames, from registered RGB or without it: what brightness constancy is asked of.
 
 Depth itself is a poor brightness, for it changes when a surface comes nearer. The shading of the surface under a fixed
 light does not change with translation; only rotation alters it.
@@ -30,6 +30,15 @@ def depth_as_grey(depth: Float, low_m: float, high_m: float) -> Float:
     """Grey values of depth (T, H, W) in metres: low_m is 0, high_m is 255; 0 where invalid."""
     grey = np.clip((depth - low_m) / max(high_m - low_m, 1e-3), 0, 1) * 255
     return np.where(depth > 0, grey, 0).astype(np.float32)
+
+
+def rgb_as_grey(rgb: npt.NDArray[np.uint8], depth: Float) -> Float:
+    """Grey values of RGB (T, H, W, 3), 127.5..255 where registered depth (T, H, W) is valid and 0 elsewhere.
+
+    So the silhouette stands out as it does in `shading`; a body's colours alone may be those of the wall behind it.
+    """
+    grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in rgb]).astype(np.float32)
+    return np.where(depth > 0, _AMBIENT * 255 + (1 - _AMBIENT) * grey, 0).astype(np.float32)
 
 
 def _shade(depth: Float, camera: Camera) -> Float:

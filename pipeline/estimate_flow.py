@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 
 from ..models.scene_flow import RGBDPair, scene_flow
-from ..schemas.camera import Camera
 from ..schemas.clip import Clip
 from ..schemas.errors import BadSampleError
 from ..schemas.flow import FlowCells
 from ..schemas.recipe import FlowSection
-from .depth_intensity import depth_as_grey, shading
+from .depth_frames import erode_depth
+from .depth_intensity import depth_as_grey, rgb_as_grey, shading
 from .flow_cells import cell_means
 from .optical_flow import dis_flow
 
@@ -31,9 +31,17 @@ def flow_stride(step_s: float, fps: float) -> int:
     return max(1, round(step_s * fps))
 
 
+def brightness_of(intensity: str, registered: bool) -> str:
+    """What scene flow asks brightness constancy of: "auto" is RGB where it is registered to depth, else shading."""
+    if intensity != "auto":
+        return intensity
+    return "rgb" if registered else "shading"
+
+
 def estimate_flow(clip: Clip, fps: float, config: FlowSection, batch: int = 4) -> FlowCells:
     """Flow cells of all pairs; `batch` pairs are solved at once (speed only).
 
+    A clip of both streams has them registered, of one size.
     Raises BadSampleError where the clip has too few frames for a pair, or frames too small for the method.
     """
     stride = flow_stride(config.step_s, fps)
@@ -66,28 +74,31 @@ def _optical_flow(clip: Clip, stride: int) -> Iterator[Field]:
 def _scene_flow(clip: Clip, stride: int, config: FlowSection, batch: int) -> Iterator[Field]:
     assert clip.depth is not None
     assert clip.depth_camera is not None
-    known = clip.depth[clip.depth > 0]
+    camera = clip.depth_camera
+    kind = brightness_of(config.intensity, clip.rgb is not None)
+    depth = clip.depth
+    known = depth[depth > 0]
     low_m, high_m = np.percentile(known, (1, 99)) / 1000 if known.size else (0.0, 1.0)
+
+    def frames(some: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Brightness 0..255 and depth in metres of some frames."""
+        metres = depth[some].astype(np.float32) / np.float32(1000)
+        match kind:
+            case "rgb":
+                assert clip.rgb is not None
+                grey = rgb_as_grey(clip.rgb[some], metres)
+            case "shading":
+                grey = shading(metres, camera)
+            case "depth":
+                grey = depth_as_grey(metres, low_m, high_m)
+            case _:
+                grey = np.zeros_like(metres)
+        return torch.from_numpy(grey), torch.from_numpy(metres)
+
     for start in range(0, len(clip) - stride, batch):
         stop = min(start + batch, len(clip) - stride)
-        frames = [
-            _with_brightness(clip.depth[i + start : i + stop], clip.depth_camera, (low_m, high_m), config)
-            for i in (0, stride)
-        ]
-        result = scene_flow(RGBDPair(*frames[0], *frames[1]), clip.depth_camera, config)
-        yield result.motion.numpy(), result.valid.numpy()
-
-
-def _with_brightness(
-    depth_mm: npt.NDArray[np.uint16], camera: Camera, range_m: tuple[float, float], config: FlowSection
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Brightness 0..255 and depth in metres of some frames."""
-    metres = depth_mm.astype(np.float32) / np.float32(1000)
-    match config.intensity:
-        case "shading":
-            brightness = shading(metres, camera)
-        case "depth":
-            brightness = depth_as_grey(metres, *range_m)
-        case "none":
-            brightness = np.zeros_like(metres)
-    return torch.from_numpy(brightness), torch.from_numpy(metres)
+        now, then = frames(slice(start, stop)), frames(slice(start + stride, stop + stride))
+        result = scene_flow(RGBDPair(*now, *then), camera, config)
+        # the solver sees all depth: without the mask's edges it was measured to err more, on the inner pixels too
+        inner = np.stack([erode_depth(frame, config.erode_px) > 0 for frame in depth[start:stop]])
+        yield result.motion.numpy(), result.valid.numpy() & inner

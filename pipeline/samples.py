@@ -16,17 +16,31 @@ from ..schemas.camera import Camera
 from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
 from ..schemas.recording import PlannedRecording, Recording
-from .coded_stream import CodedStream, code_depth, code_rgb, hash_files
+from ..schemas.registration import RegisteredFrame, Registration
+from .coded_stream import CodedStream, RGBFrame, code_depth, code_rgb, hash_files
+from .depth_codec import DepthFrame
+from .depth_frames import reduce_depth
 from .joints import read_joints, stored_joints
+from .registered_frames import outside_share, registered_joints, registered_recording, warp_to_depth, warp_to_rgb
 from .segments import Segment, contract, cut_segments
 from .write_shard import Sample
 
+_REMEMBERED = 8
+"""Slots by which depth may run ahead of RGB."""
 
-def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: ShardSection) -> Iterator[Sample]:
+
+def build_samples(
+    planned: PlannedRecording,
+    dataset: str,
+    base: Path,
+    config: ShardSection,
+    registration: Registration | None = None,
+) -> Iterator[Sample]:
     """Decode a recording; one sample, or segments of at most `max_frames` with keys KEY-s00, KEY-s01, …
 
-    One segment at a time is in memory. Raises BadSampleError where a stream cannot be used, if need be after some of
-    the segments: then none of them counts.
+    registration: that of the recording's (setup, camera), used where it has RGB and depth. One segment at a time is in
+    memory. Raises BadSampleError where a stream cannot be used, if need be after some of the segments: then none of
+    them counts.
     """
     recording = planned.recording
     files = {name: base / path for name, path in recording.files.items()}
@@ -34,8 +48,13 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
         raise BadSampleError(
             "no-frames", f"{recording.path} has {', '.join(files) or 'no files'} only; RGB or depth is needed"
         )
-    streams = _open_streams(files, recording, config)
     joints = read_joints(files["skeleton"], files.get("skeleton_screen")) if "skeleton" in files else None
+    if registration is None or not {"rgb", "depth"} <= files.keys():
+        registration, streams = None, _open_streams(files, recording, config)
+    else:
+        streams = _open_registered(files, recording, config, registration)
+        recording = registered_recording(recording, registration, config.registered_frame)
+        joints = None if joints is None else registered_joints(joints, registration, config.registered_frame)
     fps, time_source = _rate(streams, recording.fps)
     source_hash = hash_files(files)
     counts = {name: stream.facts.get("own_frames", stream.schedule.demuxed) for name, stream in streams.items()}
@@ -47,7 +66,6 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
         "fps": fps,
         "timestamps": time_source,
         "pairing": "relative-time" if recording.relative_time else "order",
-        "registration": None,
         "source_frame_counts": counts | ({} if joints is None else {"skeleton": len(joints)}),
     }
     for segment in cut_segments(streams, config):
@@ -61,13 +79,15 @@ def build_samples(planned: PlannedRecording, dataset: str, base: Path, config: S
             "sizes": sizes,
             "source_sizes": {name: stream.source_size for name, stream in streams.items()},
             "intrinsics": _intrinsics(recording, streams),
+            "registration": registration and _registration_meta(registration, config.registered_frame, sizes["rgb"]),
             "decode": contract(segment, streams, config),
         }
         members = _frame_members(segment, config.depth_codec)
         if joints is not None:
             members["joints.npy"] = npy_bytes(stored_joints(_joints_at(joints, segment.slots), recording, sizes))
         members["json"] = json.dumps(meta, sort_keys=True, indent=1).encode()
-        sample = Sample(key, members, count, fps, source_hash, counts={"frames": count})
+        shared = config.registered_frame if registration else None
+        sample = Sample(key, members, count, fps, source_hash, registered=shared, counts={"frames": count})
         del members, segment
         yield sample
         del sample  # the next segment is decoded without this one in memory
@@ -82,6 +102,37 @@ def _open_streams(files: dict[str, Path], recording: Recording, config: ShardSec
     if recording.relative_time and len(streams) == 2:
         streams["rgb"].follow(streams["depth"])
     return streams
+
+
+def _open_registered(
+    files: dict[str, Path], recording: Recording, config: ShardSection, registration: Registration
+) -> dict[str, CodedStream]:
+    """RGB and depth at one size, pixel on pixel; the stream whose frame they share comes first in every slot."""
+    if config.registered_frame == "rgb":
+        rgb = code_rgb(files["rgb"], config)
+        depth = code_depth(
+            files["depth"], recording.depth_unit_mm, config, lambda frame, _: warp_to_rgb(frame, registration, rgb.size)
+        )
+        return {"rgb": rgb, "depth": depth}
+    known: dict[int, DepthFrame] = {}
+
+    def remember(frame: DepthFrame, slot: int) -> DepthFrame:
+        for old in [number for number in known if number < slot - _REMEMBERED]:
+            del known[old]
+        known[slot] = reduce_depth(frame, config.short_side)
+        return known[slot]
+
+    def register(frame: RGBFrame, slot: int) -> RGBFrame:
+        return warp_to_depth(frame, registration, depth.size, known.get(slot))
+
+    depth = code_depth(files["depth"], recording.depth_unit_mm, config, remember)
+    return {"depth": depth, "rgb": code_rgb(files["rgb"], config, register)}
+
+
+def _registration_meta(registration: Registration, frame: RegisteredFrame, size: tuple[int, int]) -> dict[str, Any]:
+    """The fit, the frame that RGB and depth share, and the share of it that the other camera does not see."""
+    outside = outside_share(registration, size, frame)
+    return registration.model_dump(mode="json") | {"frame": frame, "outside": outside, "hash": registration.hash}
 
 
 def npy_bytes(array: npt.NDArray[Any]) -> bytes:

@@ -46,6 +46,8 @@ class Sample:
     source_hash: str
     stride: int | None = None
     motion: tuple[float, ...] = ()
+    registered: str | None = None
+    brightness: str | None = None
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -224,5 +226,7 @@ def _entry(item: Item, sample: Sample, members: dict[str, tuple[int, int]]) -> S
         fps=sample.fps,
         stride=sample.stride,
         motion=sample.motion,
+        registered=sample.registered,
+        brightness=sample.brightness,
         members=members,
     )

@@ -87,6 +87,28 @@ class ShardSection(Section):
         le=100_000,
         description="RGB and depth may differ by so many frames before it counts as damage [frames]",
     )
+    registration: Literal["affine", "homography", "affine+depth", "none"] = Field(
+        "affine",
+        description="depth to colour pixels, fitted to the joints of each (setup, camera); +depth adds parallax / Z",
+    )
+    registered_frame: Literal["depth", "rgb"] = Field(
+        "depth", description="where registered: RGB is resampled into the depth frame, or depth into the RGB frame"
+    )
+    registration_recordings: int = Field(
+        20, ge=1, le=10_000, description="skeletons read for the fit of a (setup, camera), at most [count]"
+    )
+    registration_min_joints: int = Field(
+        200, ge=8, description="with fewer agreeing joints a (setup, camera) stays unregistered [count]"
+    )
+    registration_max_px: float = Field(
+        6.0, gt=0, description="with a larger mean reprojection error it stays unregistered [px of the colour image]"
+    )
+
+    @model_validator(mode="after")
+    def _frame_fits(self) -> ShardSection:
+        if self.registered_frame == "rgb" and self.registration == "affine+depth":
+            raise ValueError("registered_frame = rgb resamples depth by one map: registration is affine or homography")
+        return self
 
 
 class FlowSection(Section):
@@ -99,9 +121,16 @@ class FlowSection(Section):
         0.1, gt=0, le=10, description="time from a frame to its partner; stride = round(step_s * fps) [s]"
     )
     cell: int = Field(4, ge=1, le=15, description="side of the cells that flow is averaged over [px]")
-    intensity: Literal["shading", "depth", "none"] = Field(
-        "shading",
-        description="pd without registered RGB: brightness is surface shading, depth over its 1-99 % range, or none",
+    intensity: Literal["auto", "rgb", "shading", "depth", "none"] = Field(
+        "auto",
+        description="pd: brightness is registered RGB, surface shading, depth over its 1-99 % range, or none; "
+        "auto: rgb where the sample is registered, else shading",
+    )
+    erode_px: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="pd: flow so near to pixels without depth, where masks end, is not counted as valid [stored px]",
     )
     lambda_i: float = Field(0.04, gt=0, description="pd: weight of the total variation of u, v")
     lambda_d: float = Field(0.35, gt=0, description="pd: weight of the total variation of w")

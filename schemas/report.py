@@ -32,6 +32,10 @@ class SampleEntry(_Record):
     """Flow artefacts: frames between the two of a pair."""
     motion: tuple[float, ...] = ()
     """Flow artefacts: mean length of the flow over the valid cells of each pair, in the flow's unit."""
+    registered: str | None = None
+    """Shards: the frame, "depth" or "rgb", in which RGB and depth lie pixel on pixel; None where they do not."""
+    brightness: str | None = None
+    """Scene-flow artefacts: what brightness constancy was asked of, for example "rgb" or "shading"."""
     members: dict[str, tuple[int, int]] = {}
     """Member name without the key to (byte offset of its content, size)."""
 

@@ -153,11 +153,71 @@ def test_a_finished_stage_does_nothing_and_says_so(store, source, recipe):
 def test_plain_webdataset_opens_a_shard(store):
     samples = list(wds.WebDataset(str(store / "shards/000000.tar"), shardshuffle=False).decode("rgb8"))
     assert len(samples) == 5
-    assert samples[0]["rgb.0000.jpg"].shape == (54, 96, 3)
+    assert samples[0]["rgb.0000.jpg"].shape == (72, 87, 3)  # in the depth frame
     assert samples[0]["json"]["recording_id"] == samples[0]["__key__"]
     flow = list(wds.WebDataset(str(store / "flow/pd/000000.tar"), shardshuffle=False).decode("rgb8"))
     assert [sample["__key__"] for sample in flow] == [sample["__key__"] for sample in samples]
     assert flow[0]["flow.npy"].shape == (11, 3, 18, 21)
+
+
+def brightness(store, name):
+    """What scene flow asked brightness constancy of, by recording."""
+    reports = [json.loads(file.read_text()) for file in sorted((store / "flow" / name).glob("0*.json"))]
+    return {sample["recording_id"]: sample["brightness"] for report in reports for sample in report["samples"]}
+
+
+def test_registered_rgb_is_the_brightness_of_scene_flow(store):
+    registrations = json.loads((store / "shards/registration.json").read_text())
+    assert [(fit["setup"], fit["camera"]) for fit in registrations["fits"]] == [(1, 1), (1, 2)]
+    assert max(fit["mean_px"] for fit in registrations["fits"]) < 2
+    assert set(brightness(store, "pd").values()) == {"rgb"}
+
+
+def test_registered_streams_train_together(store, recipe):
+    options = (*common(store, recipe), "--set", "train.modality=rgbd", "--set", "train.epochs=1")
+    run("train-cluster", "--name", "rgbd", *options)
+    run("embed", "--run", "rgbd", *options)
+    assert pq.read_table(store / "embeddings/rgbd/000000.parquet").num_rows > 0
+
+
+@pytest.fixture(scope="module")
+def partly_registered(tmp_path_factory, source, recipe):
+    """A store whose camera 2 has no skeletons."""
+    root = tmp_path_factory.mktemp("partly")
+    shutil.copytree(source, root / "ntu")
+    for file in (root / "ntu/nturgb+d_skeletons").glob("S001C002*"):
+        file.unlink()
+    output = run("shard", "--dataset", "ntu", "--source", root / "ntu", *common(root / "store", recipe))
+    assert "S001C001 affine: reprojection error mean" in output
+    assert "S001C002 stays unregistered: no recording has a skeleton" in output
+    return root / "store"
+
+
+def test_rgb_that_is_not_registered_is_not_used(partly_registered, recipe):
+    options = common(partly_registered, recipe)
+    run("flow", *options)
+    kinds = brightness(partly_registered, "pd")
+    assert all(kind == ("rgb" if "C001" in name else "shading") for name, kind in kinds.items())
+    output = run("flow", "--name", "strict", "--set", "flow.intensity=rgb", *options, code=3)
+    assert "12 read = 6 written + 6 rejected" in output
+    assert "unregistered" in output
+    run("codebook", "--flow", "pd", *options)
+    modality = ("--set", "train.modality=rgbd", "--set", "train.epochs=1")
+    assert "4 of 8 training samples" in run("train-cluster", "--name", "rgbd", *modality, *options)
+    assert "6 written + 6 rejected" in run("embed", "--run", "rgbd", *options, code=3)
+
+
+def test_without_registration_rgb_keeps_its_own_frame(source, recipe, tmp_path):
+    options = (*common(tmp_path / "off", recipe), "--set", "shard.registration=none")
+    run("shard", "--dataset", "ntu", "--source", source, *options)
+    assert not (tmp_path / "off/shards/registration.json").exists()
+    (sample, *_) = wds.WebDataset(str(tmp_path / "off/shards/000000.tar"), shardshuffle=False).decode("rgb8")
+    assert sample["rgb.0000.jpg"].shape == (54, 96, 3)
+    assert sample["json"]["registration"] is None
+    run("flow", *options)
+    run("codebook", *options)
+    words = ("train-cluster", "--name", "rgb", "--set", "train.modality=rgb", *options)
+    assert "RGB is not registered to depth; set train.modality=depth" in run(*words, code=1)
 
 
 def test_parquet_opens_in_pyarrow_and_duckdb_with_a_fixed_size_list(store):

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from motionpipe.pipeline.depth_frames import depth_png_files, iterate_depth, reduce_depth
+from motionpipe.pipeline.depth_frames import depth_png_files, erode_depth, iterate_depth, reduce_depth
 from motionpipe.schemas.errors import BadSampleError
 
 DEPTH = np.random.default_rng(0).integers(0, 9000, (12, 30, 40), dtype=np.uint16)
@@ -70,3 +70,14 @@ def test_a_frame_of_another_size(tmp_path, write_depth):
     folder = write_depth(tmp_path / "d", DEPTH[:3])
     assert cv2.imwrite(str(folder / "MDepth-00000004.png"), DEPTH[0][:20])
     assert reason_of(folder) == "depth-size-changes"
+
+
+def test_erosion_drops_what_is_near_a_hole_and_keeps_the_border():
+    depth = np.full((9, 11), 2000, np.uint16)
+    depth[4, 5] = 0
+    for pixels in (1, 2):
+        eroded = erode_depth(depth, pixels)
+        assert (eroded == 0).sum() == (2 * pixels + 1) ** 2
+        assert not eroded[4 - pixels : 5 + pixels, 5 - pixels : 6 + pixels].any()
+    assert erode_depth(depth, 0) is depth
+    assert erode_depth(depth, 3).dtype == np.uint16

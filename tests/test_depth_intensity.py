@@ -1,5 +1,5 @@
 import numpy as np
-from motionpipe.pipeline.depth_intensity import depth_as_grey, shading
+from motionpipe.pipeline.depth_intensity import depth_as_grey, rgb_as_grey, shading
 from motionpipe.schemas.camera import Camera
 
 CAMERA = Camera(100.0, 100.0, 31.5, 23.5, 64, 48)
@@ -35,3 +35,14 @@ def test_shading_does_not_change_when_the_surface_comes_nearer_but_depth_as_grey
 def test_depth_as_grey_spans_the_given_range():
     depth = np.array([[[0, 0.5, 1, 1.5, 2, 9]]], dtype=np.float32)
     np.testing.assert_allclose(depth_as_grey(depth, 1, 2)[0, 0], [0, 0, 0, 127.5, 255, 255])
+
+
+def test_rgb_is_grey_where_depth_is_and_its_silhouette_stands_out():
+    rgb = np.zeros((1, 4, 6, 3), dtype=np.uint8)
+    rgb[0, :, 3:] = 255
+    depth = np.full((1, 4, 6), 2.0, dtype=np.float32)
+    depth[0, :2] = 0
+    grey = rgb_as_grey(rgb, depth)
+    assert grey.dtype == np.float32
+    assert not grey[0, :2].any()
+    np.testing.assert_allclose(grey[0, 2:], np.tile([127.5] * 3 + [255] * 3, (2, 1)), atol=0.1)

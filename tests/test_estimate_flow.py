@@ -1,7 +1,9 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
-from motionpipe.pipeline.estimate_flow import estimate_flow, flow_stride
+from motionpipe.pipeline.estimate_flow import brightness_of, estimate_flow, flow_stride
 from motionpipe.schemas.camera import Camera
 from motionpipe.schemas.clip import Clip
 from motionpipe.schemas.errors import BadSampleError
@@ -100,9 +102,40 @@ def test_the_smallest_frames_work():
     assert np.isfinite(estimate_flow(clip, 10.0, DIS).flow).all()
 
 
-@pytest.mark.parametrize("intensity", ["shading", "depth", "none"])
+@pytest.mark.parametrize("intensity", ["auto", "rgb", "shading", "depth", "none"])
 def test_every_intensity_finds_the_plane(intensity):
-    cells = estimate_flow(
-        depth_clip(receding_plane(2)), 10.0, FlowSection(method="pd", iterations=40, intensity=intensity)
-    )
+    clip = depth_clip(receding_plane(2))
+    if intensity == "rgb":
+        clip = dataclasses.replace(clip, rgb=np.full((2, 60, 80, 3), 90, np.uint8))
+    cells = estimate_flow(clip, 10.0, FlowSection(method="pd", iterations=40, intensity=intensity))
     np.testing.assert_allclose(np.median(cells.flow[0, 2]), 0.040, atol=0.002)
+
+
+def test_auto_is_rgb_where_it_is_registered():
+    assert [brightness_of("auto", registered) for registered in (True, False)] == ["rgb", "shading"]
+    assert brightness_of("none", True) == "none"
+
+
+def test_a_sliding_wall_is_seen_by_its_registered_texture_alone():
+    """Depth does not change when a wall slides along itself; 2 px at 2 m and f = 60 px are 67 mm."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    texture = cv2.resize(noise, (200, 200), interpolation=cv2.INTER_CUBIC)
+    rgb = np.stack([texture[50:110, 60 - 2 * i : 140 - 2 * i] for i in range(2)])
+    clip = dataclasses.replace(depth_clip(receding_plane(2, step=0)), rgb=rgb)
+    seen, blind = (
+        estimate_flow(clip, 10.0, PD.model_copy(update={"intensity": intensity})).flow[0, 0, 3:-3, 3:-3]
+        for intensity in ("auto", "shading")
+    )
+    assert np.median(seen) == pytest.approx(0.067, abs=0.005)
+    assert np.abs(np.median(blind)) < 0.002
+
+
+def test_erosion_takes_pixels_from_the_cells():
+    depth = receding_plane(2).copy()
+    depth[:, :, 40:] = 0
+    counts = [
+        estimate_flow(depth_clip(depth), 10.0, PD.model_copy(update={"erode_px": pixels})).valid[0, 7]
+        for pixels in (0, 2)
+    ]
+    assert counts[0].tolist() == [16] * 10 + [0] * 10
+    assert counts[1].tolist() == [16] * 9 + [8] + [0] * 10

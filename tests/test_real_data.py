@@ -9,12 +9,16 @@ import av
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 from motionpipe.pipeline.decode_video import survey_video
 from motionpipe.pipeline.depth_codec import decode_d16, decode_png16, encode_d16, encode_png16
 from motionpipe.pipeline.ntu import index_ntu
 from motionpipe.pipeline.ntu_actions import ACTION_NAMES
 from motionpipe.pipeline.optical_flow import dis_flow
+from motionpipe.pipeline.plan_registration import fit_registrations
 from motionpipe.pipeline.read_sample import read_frames, read_meta
+from motionpipe.pipeline.registration import fit_joints, project_joints, tracked_joints
+from motionpipe.pipeline.registration_overlay import depth_edges, registration_overlay
 from motionpipe.pipeline.samples import build_samples
 from motionpipe.pipeline.skeleton import read_ntu_skeleton
 from motionpipe.pipeline.write_shard import write_tar_shard
@@ -261,3 +265,82 @@ def test_the_json_of_a_real_sample_is_plain(stored):
     meta = read_meta(store, "shards", 0, entry)
     assert meta["label_name"] == "drink water"
     assert json.loads(json.dumps(meta)) == meta
+
+
+def joints_of(name, frames):
+    """Tracked joints of some frames of an NTU skeleton."""
+    return tracked_joints(read_ntu_skeleton(NTU / "nturgb+d_skeletons" / f"{name}.skeleton")[frames])
+
+
+def held_out_px(fit, rows):
+    """Reprojection errors of joints that a fit has not seen."""
+    return np.linalg.norm(project_joints(rows, fit.matrix, fit.parallax) - rows[:, 5:7], axis=1)
+
+
+@pytest.mark.parametrize(("model", "most_px"), [("affine", 0.4), ("homography", 0.4), ("affine+depth", 0.15)])
+def test_a_fit_to_even_frames_meets_the_joints_of_odd_ones(model, most_px, record_property):
+    fit = fit_joints(joints_of(SAMPLE, slice(0, None, 2)), model)
+    errors = held_out_px(fit, joints_of(SAMPLE, slice(1, None, 2)))
+    record_property("mean_px", float(errors.mean()))
+    assert errors.mean() < most_px
+    assert errors.max() < 1.1
+    assert fit.inliers.all()
+
+
+@pytest.mark.parametrize(("model", "most_px"), [("affine", 1.3), ("affine+depth", 0.5)])
+def test_a_fit_to_one_recording_meets_the_joints_of_another_of_its_place(model, most_px):
+    fit = fit_joints(joints_of(SAMPLE, slice(None)), model)
+    assert held_out_px(fit, joints_of("S001C001P001R001A050", slice(None))).mean() < most_px
+
+
+def test_the_parallax_of_real_joints_is_the_kinects_baseline():
+    rows = np.concatenate([joints_of(name, slice(None)) for name in (SAMPLE, "S001C001P001R001A050")])
+    fit = fit_joints(rows, "affine+depth")
+    assert fit.parallax[0] == pytest.approx(0.052 * 1060, rel=0.05)
+    assert fit.errors.mean() < 0.2
+
+
+@pytest.fixture(scope="module")
+def registered():
+    """The complete NTU recording at the size of its depth, RGB registered: JSON, every sixth RGB and depth frame."""
+    recordings = index_ntu(NTU)
+    config = ShardSection(short_side=424)
+    rows = [PlannedRecording(0, recording.recording_id, recording) for recording in recordings]
+    registrations = fit_registrations(rows, NTU, config)
+    planned = next(row for row in rows if row.recording_id == SAMPLE)
+    (sample,) = build_samples(planned, "ntu", NTU, config, registrations.of(1, 1))
+    numbers = range(0, 103, 6)
+    rgb = [simplejpeg.decode_jpeg(sample.members[f"rgb.{i:04d}.jpg"]) for i in numbers]
+    depth = [decode_d16(sample.members[f"depth.{i:04d}.d16"]) for i in numbers]
+    return json.loads(sample.members["json"]), rgb, depth
+
+
+def test_real_rgb_lies_in_the_depth_frame(registered):
+    meta, rgb, depth = registered
+    assert meta["sizes"] == {"rgb": [512, 424], "depth": [512, 424]}
+    assert meta["registration"]["recordings"] == 2
+    assert meta["registration"]["inliers"] == meta["registration"]["joints"] > 5000
+    assert meta["registration"]["mean_px"] < 0.5
+    # the depth camera sees more above and below than the colour camera
+    assert meta["registration"]["outside"] == pytest.approx(0.116, abs=0.005)
+    assert rgb[0][:10].max() < 10
+    assert registration_overlay(rgb[0], depth[0]).shape == (848, 1024, 3)
+
+
+def test_the_depth_edge_of_the_real_body_lies_on_its_rgb_edge(registered):
+    """Mean distance from depth edges of the upper body to the nearest RGB edge, for shifts of up to 8 px."""
+    _, frames, depths = registered
+    sums = defaultdict(list)
+    for rgb, depth in zip(frames, depths, strict=True):
+        grey = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (3, 3), 0)
+        distance = np.minimum(cv2.distanceTransform(255 - cv2.Canny(grey, 60, 150), cv2.DIST_L2, 5), 10)
+        edges, rows = depth_edges(depth), np.flatnonzero(depth.any(axis=1))
+        edges[rows[0] + int(0.6 * np.ptp(rows)) :] = False  # the floor around the feet
+        y, x = np.nonzero(edges)
+        for dx in range(-8, 9):
+            for dy in range(-8, 9):
+                sums[dx, dy].append(distance[y + dy, x + dx].mean())
+    means = {shift: float(np.mean(values)) for shift, values in sums.items()}
+    assert means[0, 0] < 1.2
+    assert np.linalg.norm(min(means, key=means.get)) < 2
+    assert means[0, 0] < 0.75 * min(means[shift] for shift in ((6, 0), (-6, 0), (0, 6), (0, -6)))

@@ -150,9 +150,17 @@ def test_a_full_store_has_every_section_and_stands_alone(rgbd):
 def test_all_images_decode_and_there_are_as_many_as_samples_ask_for(rgbd):
     images = images_in(page_of(rgbd))
     assert all(image is not None for image in images)
-    sheet, legends, motion, figures = 4 * 2, 2, 4 * 4, 3
-    assert len(images) == sheet + legends + motion + figures
+    sheet, overlays, legends, motion, figures = 4 * 2, 4, 2, 4 * 4, 3
+    assert len(images) == sheet + overlays + legends + motion + figures
     assert sum(isinstance(image, ElementTree.Element) for image in images) == figures
+
+
+def test_the_registration_is_shown_with_its_error(rgbd, copy):
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page_of(rgbd)))
+    fit = json.loads(rgbd.read_bytes("shards/registration.json"))["fits"][0]
+    assert f"1, 1 affine 4 {fit['joints']} {fit['inliers']} {fit['mean_px']:.2f}" in text
+    copy.remove("shards/registration.json")
+    assert "RGB registered to depth" not in page_of(copy)
 
 
 def test_the_same_store_gives_the_same_page(rgbd):
@@ -166,7 +174,7 @@ def test_shards_alone_make_a_page_that_says_how_to_go_on(copy):
     assert page.count("not made yet") == 4
     for command in ("flow", "codebook", "train-cluster --name RUN", "classify"):
         assert f"motionpipe {command} --store {copy.uri}" in page
-    assert len(images_in(page)) == 4 * 2
+    assert len(images_in(page)) == 4 * 2 + 4
 
 
 def test_unfinished_stages_are_shown_as_far_as_they_are(copy):

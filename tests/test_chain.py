@@ -173,13 +173,6 @@ def test_registered_rgb_is_the_brightness_of_scene_flow(store):
     assert set(brightness(store, "pd").values()) == {"rgb"}
 
 
-def test_registered_streams_train_together(store, recipe):
-    options = (*common(store, recipe), "--set", "train.modality=rgbd", "--set", "train.epochs=1")
-    run("train-cluster", "--name", "rgbd", *options)
-    run("embed", "--run", "rgbd", *options)
-    assert pq.read_table(store / "embeddings/rgbd/000000.parquet").num_rows > 0
-
-
 @pytest.fixture(scope="module")
 def partly_registered(tmp_path_factory, source, recipe):
     """A store whose camera 2 has no skeletons."""

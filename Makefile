@@ -41,4 +41,5 @@ types: setup
 	MYPYPATH=$(dir $(TYPED)) $(BIN)/mypy $(addprefix -p motionpipe.,schemas models pipeline jobs) -p motionpipe
 
 bench: setup ## benchmarks, all or `make bench AREA=ingest`; one JSON line a figure
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@for file in benchmarks/bench_$(or $(AREA),*).py; do $(BIN)/python $$file || exit 1; done

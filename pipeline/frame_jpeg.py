@@ -3,8 +3,9 @@
 Most videos are planes of 8-bit luma and chroma, and so is JPEG: the planes are resampled as they are and handed to the
 encoder, without a detour through RGB. Other pixel formats (more bits, RGB, palettes) go through RGB.
 
-Chroma samples are taken to lie in the middle of the pixels that they cover, as in JPEG and in FFmpeg's conversions;
-video that puts them on the left pixel is off by a quarter of a chroma sample in both paths.
+Chroma samples are taken to lie in the middle of the pixels that they cover, as JPEG has them. Much video puts them on
+the left one of two pixels; PyAV does not say which, so its chroma stays half a pixel of the source off (FFmpeg's
+conversion in the RGB path knows). On camera footage that is far below what 4:2:0 itself costs: DECISIONS.md.
 """
 
 from __future__ import annotations

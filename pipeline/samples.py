@@ -48,13 +48,14 @@ def build_samples(
         raise BadSampleError(
             "no-frames", f"{recording.path} has {', '.join(files) or 'no files'} only; RGB or depth is needed"
         )
-    joints = read_joints(files["skeleton"], files.get("skeleton_screen")) if "skeleton" in files else None
     if registration is None or not {"rgb", "depth"} <= files.keys():
         registration, streams = None, _open_streams(files, recording, config)
     else:
         streams = _open_registered(files, recording, config, registration)
         recording = registered_recording(recording, registration, config.registered_frame)
-        joints = None if joints is None else registered_joints(joints, registration, config.registered_frame)
+    joints = read_joints(files["skeleton"], files.get("skeleton_screen")) if "skeleton" in files else None
+    if joints is not None and registration is not None:
+        joints = registered_joints(joints, registration, config.registered_frame)
     fps, time_source = _rate(streams, recording.fps)
     source_hash = hash_files(files)
     counts = {name: stream.facts.get("own_frames", stream.schedule.demuxed) for name, stream in streams.items()}

@@ -46,9 +46,9 @@ class Sample:
     source_hash: str
     stride: int | None = None
     motion: tuple[float, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
     registered: str | None = None
     brightness: str | None = None
-    counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(source):
-    return plan_shards(index_ntu(source), 4)
+    return plan_shards(index_ntu(source).recordings, 4)
 
 
 def without(rows, stream):

@@ -303,7 +303,7 @@ def test_the_parallax_of_real_joints_is_the_kinects_baseline():
 @pytest.fixture(scope="module")
 def registered():
     """The complete NTU recording at the size of its depth, RGB registered: JSON, every sixth RGB and depth frame."""
-    recordings = index_ntu(NTU)
+    recordings = index_ntu(NTU).recordings
     config = ShardSection(short_side=424)
     rows = [PlannedRecording(0, recording.recording_id, recording) for recording in recordings]
     registrations = fit_registrations(rows, NTU, config)

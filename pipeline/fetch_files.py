@@ -50,8 +50,10 @@ def reaching(source: SourcePath | str) -> Iterator[None]:
 
 def join(base: SourcePath, path: str) -> SourcePath:
     """`base / path`; of a URI, whose parts mean nothing to fsspec, "." and ".." are worked out."""
-    if isinstance(base, Path):
-        return base / path
+    return base / path if isinstance(base, Path) else _join_uri(base, path)
+
+
+def _join_uri(base: UPath, path: str) -> UPath:
     path = posixpath.normpath(path)
     while path == ".." or path.startswith("../"):
         base, path = base.parent, path[3:] or "."
@@ -68,7 +70,7 @@ def local_files(base: SourcePath, files: Mapping[str, str]) -> Iterator[dict[str
     if isinstance(base, Path):
         yield {name: base / path for name, path in files.items()}
         return
-    remote = {name: join(base, path) for name, path in files.items()}
+    remote = {name: _join_uri(base, path) for name, path in files.items()}
     with tempfile.TemporaryDirectory(prefix="motionpipe-") as folder:
         # the name says how a file is laid out; two streams may have files of one name
         local = {name: Path(folder, name, path.name) for name, path in remote.items()}
@@ -81,10 +83,10 @@ def local_files(base: SourcePath, files: Mapping[str, str]) -> Iterator[dict[str
             raise MotionpipeError(_named(str(error), local, remote)) from error
 
 
-def _fetch(base: UPath, wanted: Mapping[Path, SourcePath]) -> None:
+def _fetch(base: UPath, wanted: Mapping[Path, UPath]) -> None:
     """Copy files, and the files of folders, all in one call: fsspec fetches them side by side where it can."""
     try:
-        pairs = [pair for local, remote in wanted.items() for pair in _pairs(base, remote.path, local)]  # type: ignore[union-attr]
+        pairs = [pair for local, remote in wanted.items() for pair in _pairs(remote, local)]
         for _, target in pairs:
             os.makedirs(os.path.dirname(target), exist_ok=True)
         if pairs:
@@ -96,21 +98,23 @@ def _fetch(base: UPath, wanted: Mapping[Path, SourcePath]) -> None:
         raise BadSampleError("unreachable-file", f"a file below {base} cannot be fetched ({text}); retry it") from error
 
 
-def _pairs(base: UPath, remote: str, local: Path) -> list[tuple[str, str]]:
+def _pairs(remote: UPath, local: Path) -> list[tuple[str, str]]:
     """(path in the source, local path) of a file or of each file of a folder; none where it is missing."""
+    fs, path = remote.fs, remote.path.rstrip("/")
     try:
-        info = base.fs.info(remote)
+        info = fs.info(path)
     except FileNotFoundError:
         return []
-    if info["type"] != "directory":
-        return [(remote, str(local))]
+    # HTTP calls every folder a file
+    if info["type"] != "directory" and (remote.suffix or not remote.is_dir()):
+        return [(path, str(local))]
     local.mkdir(parents=True)
-    names = (entry["name"] for entry in base.fs.ls(remote, detail=True) if entry["type"] == "file")
+    names = (entry["name"] for entry in fs.ls(path, detail=True) if entry["type"] == "file")
     # an object store may list the folder among its own files
-    return [(name, str(local / name.rsplit("/", 1)[-1])) for name in names if name.rstrip("/") != remote.rstrip("/")]
+    return [(name, str(local / name.rsplit("/", 1)[-1])) for name in names if name.rstrip("/") != path]
 
 
-def _named(text: str, local: Mapping[str, Path], remote: Mapping[str, SourcePath]) -> str:
+def _named(text: str, local: Mapping[str, Path], remote: Mapping[str, UPath]) -> str:
     for name, path in local.items():
         text = text.replace(str(path), str(remote[name]))
     return text

@@ -4,6 +4,9 @@ import hashlib
 import json
 import pickle
 import tempfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import fsspec
 import numpy as np
@@ -239,6 +242,25 @@ def test_streams_of_one_name_stay_apart_and_a_missing_one_is_missing(remote, tmp
         assert [file.name for file in files["depth"].iterdir()] == ["1.png"]
     with pytest.raises(BadSampleError, match=r"memory://.*/s/a/x.bin is odd"), local_files(source, wanted) as files:
         raise BadSampleError("odd", f"{files['one']} is odd")
+
+
+def test_a_folder_behind_http_is_fetched(tmp_path):
+    (tmp_path / "s/S001").mkdir(parents=True)
+    for name in ("S001/MDepth-00000001.png", "S001/MDepth-00000002.png", "a.avi"):
+        (tmp_path / "s" / name).write_text(name)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=tmp_path / "s")) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        source = open_source(f"http://127.0.0.1:{server.server_port}")
+        with local_files(source, {"depth": "S001", "rgb": "a.avi", "skeleton": "gone.skeleton"}) as files:
+            assert sorted(file.name[-5:] for file in files["depth"].iterdir()) == ["1.png", "2.png"]
+            assert files["rgb"].read_text() == "a.avi"
+            assert not files["skeleton"].exists()
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
 
 
 def test_join():

@@ -203,18 +203,18 @@ _DATASETS = (
 
 @main.command()
 @click.option("--dataset", required=True, type=click.Choice(_DATASETS), help="Layout of the source.")
-@click.option(
-    "--source", required=True, type=click.Path(path_type=Path), help="Folder of the dataset, or a CSV path,label,split."
-)
+@click.option("--source", required=True, metavar="PATH|URI", help="Folder of the dataset, or a CSV path,label,split.")
 @click.option("--limit", type=click.IntRange(1), default=None, help="Only the first N recordings.")
 @stage_options
 def shard(
-    store: Store, recipe: MakeRecipe, options: RunOptions, dataset: str, source: Path, limit: int | None
+    store: Store, recipe: MakeRecipe, options: RunOptions, dataset: str, source: str, limit: int | None
 ) -> StageResult:
     """Decode recordings into WebDataset shards."""
+    from ..pipeline.fetch_files import open_source
     from .shard import shard as run
 
-    return run(store, recipe(("data.dataset", dataset), ("data.limit", limit)), dataset, source, options)
+    chosen = recipe(("data.dataset", dataset), ("data.limit", limit))
+    return run(store, chosen, dataset, open_source(source), options)
 
 
 @main.command()

@@ -7,12 +7,12 @@ import shlex
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from ..pipeline.artefacts import SHARDS, read_report, rejects_name
 from ..pipeline.datasets import require_source
+from ..pipeline.fetch_files import open_source
 from ..pipeline.parquet_files import read_parquet
 from ..pipeline.retry import ask_retry
 from ..pipeline.store import Store
@@ -142,7 +142,7 @@ def _stage_of(
         case "shards":
             from .shard import shard
 
-            source = Path(info["source"])
+            source = open_source(info["source"])
             require_source(source)
             return lambda: [shard(store, recipe, data["dataset"], source, options)]
         case "flow":

@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 
 from ..pipeline.artefacts import SHARDS
-from ..pipeline.datasets import base_folder, index_dataset, require_source
+from ..pipeline.datasets import base_folder, index_dataset, is_there, require_source
+from ..pipeline.fetch_files import SourcePath
 from ..pipeline.moving_mnist_dataset import moving_mnist_builder
 from ..pipeline.parquet_files import read_parquet
 from ..pipeline.plan import PLAN_FILE, plan_shards, planned_shard_sizes, read_plan, read_planned_shard, write_plan
@@ -34,10 +35,11 @@ from .stage import StageResult, Work, finish_artefact, open_artefact, run_sharde
 _MOST_LINES = 12
 
 
-def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: RunOptions) -> StageResult:
+def shard(store: Store, recipe: Recipe, dataset: str, source: SourcePath, options: RunOptions) -> StageResult:
     """Plan once, then decode every recording that is not done."""
     start = time.monotonic()
-    source = source.expanduser().resolve()
+    if isinstance(source, Path):
+        source = source.expanduser().resolve()
     identity = shard_identity(recipe, dataset)
     # index before anything is written: a wrong --source must leave no trace
     index = Index([]) if store.exists(PLAN_FILE) else index_dataset(dataset, source, recipe.data)
@@ -58,7 +60,7 @@ def shard(store: Store, recipe: Recipe, dataset: str, source: Path, options: Run
             reports = run_sharded(store, SHARDS, sizes, make_worker, options)
             seconds = round(time.monotonic() - start, 3)
             finish_artefact(store, SHARDS, identity, reports, {"seconds": seconds, "workers": options.workers})
-    if finished and source.exists():
+    if finished and is_there(source):
         planned = read_parquet(store, PLAN_FILE, ["recording_id"])["recording_id"].to_pylist()
         _say_changes(set(planned), index_dataset(dataset, source, recipe.data).recordings)
     return stage_result(store, SHARDS, time.monotonic() - start, not finished, options)
@@ -100,7 +102,7 @@ def shard_identity(recipe: Recipe, dataset: str) -> Identity:
     )
 
 
-def freeze_registrations(store: Store, base: Path, config: ShardSection) -> None:
+def freeze_registrations(store: Store, base: SourcePath, config: ShardSection) -> None:
     """Fit depth to colour once for each (setup, camera), before any worker starts, and say how well it fits."""
     if config.registration == "none" or store.exists(REGISTRATION_FILE):
         return
@@ -126,7 +128,7 @@ def freeze_registrations(store: Store, base: Path, config: ShardSection) -> None
         click.echo(f"  S{place.setup:03d}C{place.camera:03d} stays unregistered: {place.reason}", err=True)
 
 
-def shard_worker(store: Store, dataset: str, base: Path, recipe: Recipe) -> Work:
+def shard_worker(store: Store, dataset: str, base: SourcePath, recipe: Recipe) -> Work:
     """The work on one shard: its planned recordings, decoded or generated, and written."""
     import cv2
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import DataSection
 from ..schemas.recording import Index
 from . import folder, hmdb51, kinetics, moving_mnist_dataset, msr_action3d, msr_daily, ntu, ucf101, utd_mhad
+from .fetch_files import SourcePath, reaching
 
 _PROTOCOLS = {
     "ntu": ntu.PROTOCOLS,
@@ -23,14 +22,14 @@ _PROTOCOLS = {
 DATASETS = tuple(_PROTOCOLS)
 
 
-def index_dataset(dataset: str, source: Path, data: DataSection) -> Index:
+def index_dataset(dataset: str, source: SourcePath, data: DataSection) -> Index:
     """Recordings below `source`, in a fixed order; one clear error where there is nothing to find."""
     require_source(source)
     index = _index(dataset, source, data)
     return Index(index.recordings[: data.limit], index.notes)
 
 
-def _index(dataset: str, source: Path, data: DataSection) -> Index:  # noqa: PLR0911
+def _index(dataset: str, source: SourcePath, data: DataSection) -> Index:  # noqa: PLR0911
     match dataset:
         case "ntu":
             return ntu.index_ntu(source)
@@ -54,10 +53,20 @@ def _index(dataset: str, source: Path, data: DataSection) -> Index:  # noqa: PLR
             raise MotionpipeError(f"unknown dataset {dataset!r}; known: {', '.join(DATASETS)}")
 
 
-def require_source(source: Path) -> None:
+def require_source(source: SourcePath) -> None:
     """Raise one clear error where the source is not there, before every recording in it looks missing."""
-    if not source.exists():
-        raise MotionpipeError(f"source {source} does not exist; give the folder of the dataset with --source")
+    with reaching(source):
+        if not source.exists():
+            raise MotionpipeError(f"source {source} does not exist; give the folder of the dataset with --source")
+
+
+def is_there(source: SourcePath) -> bool:
+    """Whether the source can be read; a URI that cannot be reached counts as absent."""
+    try:
+        require_source(source)
+    except MotionpipeError:
+        return False
+    return True
 
 
 def protocols(dataset: str) -> tuple[str, ...]:
@@ -65,6 +74,6 @@ def protocols(dataset: str) -> tuple[str, ...]:
     return _PROTOCOLS[dataset]
 
 
-def base_folder(source: Path) -> Path:
+def base_folder(source: SourcePath) -> SourcePath:
     """The folder that recordings' paths are relative to: the source, or where its CSV lies."""
     return source.parent if source.is_file() else source

@@ -13,6 +13,7 @@ from typing import Any
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import DataSection
 from ..schemas.recording import Index, Recording
+from .fetch_files import SourcePath
 from .groups import film_of
 from .source_files import walk_files
 
@@ -24,7 +25,7 @@ _NO_PART = frozenset(("", "unused", "none", "0", "val", "validation"))
 """Splits in which a recording takes no part: stored, but neither trained nor tested on."""
 
 
-def index_folder(source: Path, data: DataSection) -> Index:
+def index_folder(source: SourcePath, data: DataSection) -> Index:
     """Every video below the folder `source`, or listed in the CSV file `source`, sorted by path.
 
     A listed file that is missing is indexed too, so that it ends as a reject and not in silence.
@@ -55,7 +56,7 @@ def index_folder(source: Path, data: DataSection) -> Index:
 _Row = tuple[str, str | None, str | None]
 
 
-def _walk(source: Path) -> list[_Row]:
+def _walk(source: SourcePath) -> list[_Row]:
     """(path, label, split) of each video; its label is the folder below the source, or below train/ or test/."""
     paths = [PurePosixPath(path) for path in walk_files(source, VIDEO_SUFFIXES)]
     tops = {path.parts[0] for path in paths}
@@ -75,7 +76,7 @@ def _walk(source: Path) -> list[_Row]:
     return rows
 
 
-def _read_csv(file: Path) -> list[_Row]:
+def _read_csv(file: SourcePath) -> list[_Row]:
     try:
         reader = csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""))
         columns = set(reader.fieldnames or ())
@@ -94,7 +95,7 @@ def _read_csv(file: Path) -> list[_Row]:
     return rows
 
 
-def _csv_row(file: Path, number: int, row: dict[str | None, Any]) -> _Row:
+def _csv_row(file: SourcePath, number: int, row: dict[str | None, Any]) -> _Row:
     path, label, split = ((row.get(name) or "").strip() for name in ("path", "label", "split"))
     if None in row:
         raise MotionpipeError(f"{file}, line {number}: more cells than columns; quote a path that holds a comma")

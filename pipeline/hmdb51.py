@@ -7,10 +7,10 @@ folders, with lines `CLIP.avi 1` (1 = train, 2 = test, 0 = unused). Kuehne et al
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from ..schemas.errors import MotionpipeError
 from ..schemas.recording import Index
+from .fetch_files import SourcePath
 from .listed_clips import ListedClip, index_clips
 from .source_files import list_names, read_text, walk_files
 
@@ -22,7 +22,7 @@ _PARTS = {"1": "train", "2": "test", "0": None}
 _TAGS = re.compile(r"_[a-z]_(?:cm|nm)_np\d_[a-z]{2}_(?:goo|med|bad)_\d+$")
 
 
-def index_hmdb51(source: Path) -> Index:
+def index_hmdb51(source: SourcePath) -> Index:
     """Every clip below `source`, with its part in the three splits; an unused clip takes no part in that split."""
     folder = next((place for place in _LIST_FOLDERS if _list_files(source, place)), None)
     if folder is None:
@@ -41,7 +41,7 @@ def index_hmdb51(source: Path) -> Index:
     return index_clips("HMDB51", listed, classes, walk_files(source, (".avi",)), source_film)
 
 
-def _list_files(source: Path, folder: str) -> list[re.Match[str]]:
+def _list_files(source: SourcePath, folder: str) -> list[re.Match[str]]:
     return [match for name in list_names(source, folder) if (match := _LIST.fullmatch(name))]
 
 

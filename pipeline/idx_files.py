@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..schemas.errors import MotionpipeError
+from .fetch_files import SourcePath
 
 _UNSIGNED_BYTE = 0x08
 _MOST_AXES = 4
@@ -20,7 +21,7 @@ _MOST_BYTES = 1 << 30
 _GZIP = b"\x1f\x8b"
 
 
-def find_idx(folder: Path, name: str) -> Path | None:
+def find_idx(folder: SourcePath, name: str) -> SourcePath | None:
     """The file `name` ("train-images-idx3-ubyte") in a folder, or its .gz, also spelt with ".idx3"; None if absent."""
     for stem in (name, name.replace("-idx", ".idx")):
         for path in (folder / stem, folder / f"{stem}.gz"):

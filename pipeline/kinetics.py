@@ -10,10 +10,11 @@ import csv
 import io
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from ..schemas.errors import MotionpipeError
 from ..schemas.recording import Index, Recording
+from .fetch_files import SourcePath
 from .folder import VIDEO_SUFFIXES
 from .source_files import list_names, read_text, walk_files
 
@@ -34,7 +35,7 @@ class _Row:
     part: str | None
 
 
-def index_kinetics(source: Path) -> Index:
+def index_kinetics(source: SourcePath) -> Index:
     """Every clip below `source`; labels are numbered in the order of their names."""
     base = source.parent if source.is_file() else source
     rows = [row for file in _csv_files(source) for row in read_rows(read_text(base, file), file)]
@@ -68,7 +69,7 @@ def _recording(name: str, path: str, row: _Row | None, labels: dict[str, int]) -
     return Recording(name, name, {"rgb": path}, label, row.label_name, splits, group=row.youtube_id)
 
 
-def _csv_files(source: Path) -> list[str]:
+def _csv_files(source: SourcePath) -> list[str]:
     """Paths of the CSV files, relative to the source's folder."""
     if source.is_file():
         return [source.name]

@@ -16,6 +16,7 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import DataSection
 from ..schemas.recording import PlannedRecording, Recording
 from .coded_stream import hash_files
+from .fetch_files import SourcePath, local_files
 from .idx_files import find_idx, read_idx
 from .moving_mnist import DIGIT, SIDE, TEST_SEED, MovingMnist, Part
 from .samples import npy_bytes
@@ -37,7 +38,7 @@ class Digits:
     source_hash: str
 
 
-def index_moving_mnist(source: Path, data: DataSection) -> list[Recording]:
+def index_moving_mnist(source: SourcePath, data: DataSection) -> list[Recording]:
     """The training sequences, then those of the fixed test set. Only parts that are asked for need their files."""
     counts: dict[Part, int] = {"train": data.mnist_train_sequences, "test": data.mnist_test_sequences}
     if not any(counts.values()):
@@ -51,7 +52,9 @@ def index_moving_mnist(source: Path, data: DataSection) -> list[Recording]:
     return recordings
 
 
-def moving_mnist_builder(dataset: str, base: Path, data: DataSection) -> Callable[[PlannedRecording], Iterable[Sample]]:
+def moving_mnist_builder(
+    dataset: str, base: SourcePath, data: DataSection
+) -> Callable[[PlannedRecording], Iterable[Sample]]:
     """What makes a recording's one sample; the digits are read once for each part."""
 
     @cache
@@ -72,7 +75,7 @@ def sequences_of(images: npt.NDArray[np.uint8], part: Part, data: DataSection) -
     return MovingMnist(images, part, seed, data.mnist_digits, data.mnist_frames, data.mnist_speed_px)
 
 
-def find_digits(source: Path, part: Part) -> dict[str, str]:
+def find_digits(source: SourcePath, part: Part) -> dict[str, str]:
     """Names of a part's files in the folder `source`: "images", and "labels" where there are some."""
     name = _FILE_NAMES[part]
     if not source.is_dir():
@@ -84,9 +87,13 @@ def find_digits(source: Path, part: Part) -> dict[str, str]:
     return {"images": images.name} | ({} if labels is None else {"labels": labels.name})
 
 
-def read_digits(base: Path, files: dict[str, str]) -> Digits:
+def read_digits(base: SourcePath, files: dict[str, str]) -> Digits:
     """The digits of a part; one clear error where a file is damaged or of other sizes."""
-    paths = {name: base / file for name, file in files.items()}
+    with local_files(base, files) as paths:
+        return _read_digits(paths)
+
+
+def _read_digits(paths: dict[str, Path]) -> Digits:
     images = read_idx(paths["images"])
     if images.ndim != 3 or images.shape[1:] != (DIGIT, DIGIT):
         raise MotionpipeError(f"{paths['images']} holds {images.shape}, not images of {DIGIT} x {DIGIT} px")

@@ -7,10 +7,10 @@ any folders below the source. Li, Zhang, Liu 2010.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from ..schemas.errors import MotionpipeError
 from ..schemas.recording import Index, Recording
+from .fetch_files import SourcePath
 from .kinect_v1 import DEPTH_CAMERA
 from .source_files import streams_by_recording
 
@@ -32,7 +32,7 @@ _ENDINGS = {
 _OFFICIAL = 567
 
 
-def index_msr_action3d(source: Path) -> Index:
+def index_msr_action3d(source: SourcePath) -> Index:
     """Every sequence of which a stream lies below `source`; odd subjects train, even ones test."""
     found = streams_by_recording(source, _NAME, _ENDINGS)
     if not found:

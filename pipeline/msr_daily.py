@@ -6,10 +6,10 @@ Files `aAA_sSS_eEE_depth.bin`, `…_rgb.avi` and `…_skeleton.txt` in any folde
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from ..schemas.errors import MotionpipeError
 from ..schemas.recording import Index, Recording
+from .fetch_files import SourcePath
 from .kinect_v1 import DEPTH_CAMERA, FPS
 from .source_files import streams_by_recording
 
@@ -23,7 +23,7 @@ _ENDINGS = {"rgb": ("_rgb.avi",), "depth": ("_depth.bin",), "skeleton": ("_skele
 _OFFICIAL = 320
 
 
-def index_msr_daily(source: Path) -> Index:
+def index_msr_daily(source: SourcePath) -> Index:
     """Every sequence of which a stream lies below `source`; odd subjects train, even ones test."""
     found = streams_by_recording(source, _NAME, _ENDINGS)
     if not found:

@@ -8,11 +8,11 @@ all 32 NTU RGB+D 120 (Liu et al. 2019). Infrared videos (`nturgb+d_ir`) are coun
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from ..schemas.camera import Camera
 from ..schemas.errors import MotionpipeError
 from ..schemas.recording import Index, Recording
+from .fetch_files import SourcePath
 from .ntu_actions import ACTION_NAMES
 from .source_files import list_names, read_text
 
@@ -46,7 +46,7 @@ _LAST_SETUP_60 = 17
 _OFFICIAL_60, _OFFICIAL_120 = 56_880, 114_480
 
 
-def index_ntu(source: Path) -> Index:
+def index_ntu(source: SourcePath) -> Index:
     """Every recording of which at least one stream lies below `source`, sorted by name; a partial copy is normal."""
     found: dict[str, dict[str, str]] = {}
     for stream, folders in _FOLDERS.items():
@@ -77,7 +77,7 @@ def parts(subject: int, camera: int, setup: int) -> dict[str, str]:
     return {protocol: "train" if is_train else "test" for protocol, is_train in train.items()}
 
 
-def _notes(source: Path, recordings: list[Recording]) -> list[str]:
+def _notes(source: SourcePath, recordings: list[Recording]) -> list[str]:
     ids = {recording.recording_id for recording in recordings}
     larger = any(recording.setup and recording.setup > _LAST_SETUP_60 for recording in recordings)
     official, name = (_OFFICIAL_120, "NTU RGB+D 120") if larger else (_OFFICIAL_60, "NTU RGB+D 60")

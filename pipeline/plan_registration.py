@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
 from ..schemas.recording import PlannedRecording, Recording
 from ..schemas.registration import Registration, Registrations, Row, Unregistered
+from .fetch_files import SourcePath, local_files
 from .joints import read_joints
 from .registration import Fit, Floats, fit_joints, scale_at, tracked_joints
 from .store import Store
@@ -36,7 +36,7 @@ def read_registrations(store: Store) -> Registrations:
     return Registrations.model_validate_json(store.read_bytes(REGISTRATION_FILE))
 
 
-def fit_registrations(rows: Iterable[PlannedRecording], base: Path, config: ShardSection) -> Registrations:
+def fit_registrations(rows: Iterable[PlannedRecording], base: SourcePath, config: ShardSection) -> Registrations:
     """Fit every (setup, camera) that films RGB and depth; skeleton files alone are read.
 
     Skeletons of all splits take part: the fit says how two cameras stand, nothing about what they film.
@@ -76,7 +76,7 @@ def _place(recording: Recording) -> Place | None:
 
 
 def _fit_place(
-    place: Place, recordings: Sequence[Recording], base: Path, config: ShardSection
+    place: Place, recordings: Sequence[Recording], base: SourcePath, config: ShardSection
 ) -> Registration | Unregistered:
     setup, camera = place
     if not recordings:
@@ -92,12 +92,13 @@ def _fit_place(
     return _registration(place, chosen, rows, fit)
 
 
-def _joints_of(place: Place, recordings: Sequence[Recording], base: Path) -> Floats:
+def _joints_of(place: Place, recordings: Sequence[Recording], base: SourcePath) -> Floats:
     """Tracked joints of the recordings, thinned by a seeded draw; a skeleton that cannot be read gives none."""
     parts = []
     for recording in recordings:
         try:
-            parts.append(tracked_joints(read_joints(base / recording.files["skeleton"])))
+            with local_files(base, {"skeleton": recording.files["skeleton"]}) as files:
+                parts.append(tracked_joints(read_joints(files["skeleton"])))
         except BadSampleError:
             continue  # the recording itself is rejected with this reason when its shard is made
     rows = np.concatenate(parts) if parts else np.zeros((0, 8))

@@ -20,6 +20,7 @@ from ..schemas.registration import RegisteredFrame, Registration
 from .coded_stream import CodedStream, RGBFrame, code_depth, code_rgb, hash_files
 from .depth_codec import DepthFrame
 from .depth_frames import reduce_depth
+from .fetch_files import SourcePath, local_files
 from .joints import read_joints, stored_joints
 from .registered_frames import outside_share, registered_joints, registered_recording, warp_to_depth, warp_to_rgb
 from .segments import Segment, contract, cut_segments
@@ -32,7 +33,7 @@ _REMEMBERED = 8
 def build_samples(
     planned: PlannedRecording,
     dataset: str,
-    base: Path,
+    base: SourcePath,
     config: ShardSection,
     registration: Registration | None = None,
 ) -> Iterator[Sample]:
@@ -40,10 +41,20 @@ def build_samples(
 
     registration: that of the recording's (setup, camera), used where it has RGB and depth. One segment at a time is in
     memory. Raises BadSampleError where a stream cannot be used, if need be after some of the segments: then none of
-    them counts.
+    them counts. Of a source behind a URI, the files are there from the first segment to the last.
     """
+    with local_files(base, planned.recording.files) as files:
+        yield from _samples_of(planned, dataset, files, config, registration)
+
+
+def _samples_of(
+    planned: PlannedRecording,
+    dataset: str,
+    files: dict[str, Path],
+    config: ShardSection,
+    registration: Registration | None,
+) -> Iterator[Sample]:
     recording = planned.recording
-    files = {name: base / path for name, path in recording.files.items()}
     if not files.keys() & {"rgb", "depth"}:
         raise BadSampleError(
             "no-frames", f"{recording.path} has {', '.join(files) or 'no files'} only; RGB or depth is needed"

@@ -7,21 +7,30 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from upath import UPath
+
 from ..schemas.errors import MotionpipeError
+from .fetch_files import SourcePath, join, reaching
 
 
-def list_names(source: Path, folder: str) -> list[str]:
+def list_names(source: SourcePath, folder: str) -> list[str]:
     """Names of the entries of `folder` below `source`, sorted; none where it is absent."""
-    path = source / folder
-    return sorted(os.listdir(path)) if path.is_dir() else []
+    path = join(source, folder)
+    if isinstance(path, Path):
+        return sorted(os.listdir(path)) if path.is_dir() else []
+    with reaching(source):
+        entries = path.fs.ls(path.path, detail=False) if path.is_dir() else []
+    return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries)
 
 
-def walk_files(source: Path, suffixes: Iterable[str]) -> list[str]:
+def walk_files(source: SourcePath, suffixes: Iterable[str]) -> list[str]:
     """Paths relative to `source`, with forward slashes and sorted, of all files that end so (in any case).
 
     Hidden files are left out, among them the `._` files that macOS leaves in archives.
     """
     wanted = tuple(suffix.lower() for suffix in suffixes)
+    if not isinstance(source, Path):
+        return _walk_uri(source, wanted)
     found: list[str] = []
     seen: set[str] = set()
     for folder, folders, names in os.walk(source, followlinks=True):
@@ -35,23 +44,35 @@ def walk_files(source: Path, suffixes: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def first_folder_with(source: Path, folders: Iterable[str], name: str) -> str:
+def _walk_uri(source: UPath, wanted: tuple[str, ...]) -> list[str]:
+    """The same behind a URI, where one listing of everything is far cheaper than one for each folder."""
+    root = source.path.rstrip("/") + "/"
+    with reaching(source):
+        paths = source.fs.find(source.path)
+    found = [path.removeprefix(root) for path in paths if path.lower().endswith(wanted)]
+    return sorted(path for path in found if not path.rsplit("/", 1)[-1].startswith("."))
+
+
+def first_folder_with(source: SourcePath, folders: Iterable[str], name: str) -> str:
     """The first of `folders` that holds the file `name`; one clear error where none does."""
     listed = list(folders)
     for folder in listed:
-        if (source / folder / name).is_file():
-            return folder
+        with reaching(source):
+            if join(source, f"{folder}/{name}").is_file():
+                return folder
     places = ", ".join(str(PurePosixPath(folder, name)) for folder in listed)
     raise MotionpipeError(f"{source} holds no {name}: expected {places}, from the dataset's own release")
 
 
-def read_text(source: Path, name: str) -> str:
+def read_text(source: SourcePath, name: str) -> str:
     """A text file in UTF-8; one clear error where it is missing or something else."""
-    path = source / name
-    if not path.is_file():
-        raise MotionpipeError(f"{path} is missing; copy it from the dataset's own release")
+    path = join(source, name)
+    with reaching(source):
+        if not path.is_file():
+            raise MotionpipeError(f"{path} is missing; copy it from the dataset's own release")
+        data = path.read_bytes()
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise MotionpipeError(f"{path} is not text in UTF-8 ({error})") from error
 
@@ -68,7 +89,7 @@ def by_file_name(paths: Iterable[str]) -> dict[str, str]:
 
 
 def streams_by_recording(
-    source: Path, recording: re.Pattern[str], endings: Mapping[str, Sequence[str]]
+    source: SourcePath, recording: re.Pattern[str], endings: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, str]]:
     """Recordings below `source` whose files are named RECORDING + ending: name, sorted, to stream to path.
 

@@ -7,10 +7,11 @@ Clips `v_CLASS_gGG_cCC.avi` in any folders below the source; `classInd.txt`, `tr
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from ..schemas.errors import MotionpipeError
 from ..schemas.recording import Index
+from .fetch_files import SourcePath
 from .listed_clips import ListedClip, index_clips
 from .source_files import first_folder_with, read_text, walk_files
 
@@ -18,7 +19,7 @@ PROTOCOLS = ("split1", "split2", "split3")
 _LIST_FOLDERS = ("ucfTrainTestlist", ".", "UCF101TrainTestSplits-RecognitionTask/ucfTrainTestlist")
 
 
-def index_ucf101(source: Path) -> Index:
+def index_ucf101(source: SourcePath) -> Index:
     """Every clip below `source`, with its part in the three splits."""
     folder = first_folder_with(source, _LIST_FOLDERS, "classInd.txt")
     classes = read_classes(read_text(source, f"{folder}/classInd.txt"))

@@ -7,10 +7,10 @@ signals (`…_inertial.mat`) are counted and not stored. Chen, Jafari, Kehtarnav
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from ..schemas.errors import MotionpipeError
 from ..schemas.recording import Index, Recording
+from .fetch_files import SourcePath
 from .kinect_v1 import DEPTH_CAMERA, FPS
 from .source_files import streams_by_recording, walk_files
 
@@ -27,7 +27,7 @@ _ENDINGS = {"rgb": ("_color.avi",), "depth": ("_depth.mat",), "skeleton": ("_ske
 _OFFICIAL = 861
 
 
-def index_utd_mhad(source: Path) -> Index:
+def index_utd_mhad(source: SourcePath) -> Index:
     """Every sequence of which a stream lies below `source`; subjects 1, 3, 5 and 7 train, the others test."""
     found = streams_by_recording(source, _NAME, _ENDINGS)
     if not found:

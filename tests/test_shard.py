@@ -19,8 +19,28 @@ DEPTH = np.random.default_rng(0).integers(400, 600, (6, 24, 32)).astype(np.uint1
 HEADER = "label,youtube_id,time_start,time_end,split"
 
 
+SPELLING = {"prefix": ""}
+
+
+@pytest.fixture(autouse=True, params=["", "local://"], ids=["path", "uri"])
+def spelling(request, monkeypatch):
+    """Every test runs twice: its source is a folder, and the same folder behind a URI, from which files are fetched."""
+    monkeypatch.setitem(SPELLING, "prefix", request.param)
+
+
 def shard(dataset, source, store, *more, code=0):
-    words = ("shard", "--dataset", dataset, "--source", source, "--store", store, "--workers", 0, *more)
+    words = (
+        "shard",
+        "--dataset",
+        dataset,
+        "--source",
+        f"{SPELLING['prefix']}{source}",
+        "--store",
+        store,
+        "--workers",
+        0,
+        *more,
+    )
     result = CliRunner().invoke(main, [str(word) for word in words])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from ..pipeline.parquet_files import read_parquet
 from ..pipeline.plan import PLAN_FILE, read_plan
 from ..pipeline.read_sample import read_meta
 from ..pipeline.store import Store
+from ..pipeline.sync_streams import nearest_in_relative_time
 from ..schemas.errors import MotionpipeError
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import SampleEntry
@@ -88,7 +90,7 @@ def _planned(store: Store, key: str) -> PlannedRecording:
 def _sample_lines(store: Store, place: _Place) -> Iterator[str]:
     entry, recording, shard = place.entry, place.planned.recording, place.planned.shard
     meta = read_meta(store, SHARDS, shard, entry)
-    times, first = meta["timestamps_us"], meta["frames"][0]
+    times = meta["timestamps_us"]
     info = json.loads(store.read_bytes(f"{SHARDS}/identity.json"))["info"]
     yield f"{entry.key}: frames {place.start}-{place.stop} of {entry.num_frames}"
     yield f"  source      {recording.path} in {info.get('source', '?')}"
@@ -96,7 +98,7 @@ def _sample_lines(store: Store, place: _Place) -> Iterator[str]:
         yield f"              {stream}: {path}"
     yield f"              sha256 {entry.source_hash}"
     yield (
-        f"  frames      {first + place.start}-{first + place.stop} of the source, "
+        f"  frames      {_source_frames(meta, place)}, "
         f"{times[place.start] / 1e6:.3f}-{times[place.stop - 1] / 1e6:.3f} s from its first "
         f"({entry.fps:g} frames/s, {meta['timestamps']})"
     )
@@ -104,6 +106,19 @@ def _sample_lines(store: Store, place: _Place) -> Iterator[str]:
     splits = ", ".join(f"{protocol}:{part}" for protocol, part in sorted(recording.splits.items())) or "none"
     yield f"  label       {label}; splits {splits}"
     yield f"  shard       {_bytes_of(store, SHARDS, shard, entry)}"
+
+
+def _source_frames(meta: dict[str, Any], place: _Place) -> str:
+    """Ranges of frame numbers in the source, the end of each left out; what is missing there lies between them."""
+    first = meta["frames"][0]
+    slots = meta.get("source_slots", range(first, first + place.entry.num_frames))[place.start : place.stop]
+    breaks = [0, *(i for i in range(1, len(slots)) if slots[i] != slots[i - 1] + 1), len(slots)]
+    ranges = ", ".join(f"{slots[a]}-{slots[b - 1] + 1}" for a, b in itertools.pairwise(breaks))
+    if meta.get("pairing") != "relative-time" or not {"rgb", "depth"} <= meta["source_frame_counts"].keys():
+        return f"{ranges} of the source"
+    counts = meta["source_frame_counts"]
+    picks = nearest_in_relative_time(counts["depth"], counts["rgb"])
+    return f"{ranges} of the depth, {picks[slots[0]]}-{picks[slots[-1]] + 1} of the RGB"
 
 
 def _flow_lines(store: Store, place: _Place) -> Iterator[str]:

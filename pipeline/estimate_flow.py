@@ -51,8 +51,12 @@ def estimate_flow(clip: Clip, fps: float, config: FlowSection, batch: int = 4) -
     fields = _scene_flow(clip, stride, config, batch) if config.method == "pd" else _optical_flow(clip, stride)
     # a batch at a time: whole fields of a long recording would take gigabytes
     means, counts = zip(*(cell_means(flow, valid, config.cell) for flow, valid in fields), strict=True)
-    cells = np.concatenate(means).astype(np.float16)
-    return FlowCells(clip.key, cells, np.concatenate(counts), stride, config.cell)
+    cells, valid = np.concatenate(means).astype(np.float16), np.concatenate(counts)
+    if clip.source_slots is not None:
+        # a pair across frames that are missing in between is more than a step apart: no cell of it counts
+        apart = clip.source_slots[stride:] - clip.source_slots[:-stride] != stride
+        cells[apart], valid[apart] = 0, 0
+    return FlowCells(clip.key, cells, valid, stride, config.cell)
 
 
 def _require_size(clip: Clip, config: FlowSection) -> None:

@@ -41,7 +41,19 @@ def frame_to_jpeg(frame: av.VideoFrame, size: tuple[int, int], quality: int) -> 
     if planes is None:
         rgb = frame_to_rgb(frame, size)
         return bytes(simplejpeg.encode_jpeg(rgb, quality=quality, colorsubsampling="420"))
-    return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=quality))
+    luma, *chroma = planes
+    return bytes(simplejpeg.encode_jpeg_yuv_planes(_with_even_memory(luma), *chroma, quality=quality))
+
+
+def _with_even_memory(luma: Plane) -> Plane:
+    """The same plane within memory of even sides, its edge repeated.
+
+    The encoder reads luma in pairs, a pixel beyond an odd side: what stood there by chance would be in the picture.
+    """
+    height, width = luma.shape
+    if height % 2 == 0 and width % 2 == 0:
+        return luma
+    return np.pad(luma, ((0, height % 2), (0, width % 2)), mode="edge")[:height, :width]
 
 
 def frame_to_planes(frame: av.VideoFrame, size: tuple[int, int]) -> tuple[Plane, Plane, Plane] | None:

@@ -12,13 +12,16 @@ from collections.abc import Sequence
 _LONGEST = 72
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+_LIKE_A_SEGMENT = re.compile(r"-s\d+$")
 
 
 def slug(path: str) -> tuple[str, bool]:
-    """`path` without its extension in [A-Za-z0-9_-], and whether it was shortened or lost letters."""
+    """`path` without its extension in [A-Za-z0-9_-], and whether that name alone could stand for another."""
     stem = posixpath.splitext(path)[0]  # a Path would cost several times as much, which a million recordings feel
     name = _UNSAFE.sub("_", stem).strip("_") or "recording"
-    return name[: _LONGEST - 9], not stem.isascii() or len(name) > _LONGEST - 9
+    lossy = not stem.isascii() or len(name) > _LONGEST - 9
+    # "-s00" is what a segment of another recording ends with
+    return name[: _LONGEST - 9], lossy or _LIKE_A_SEGMENT.search(name) is not None
 
 
 def unique_keys(paths: Sequence[str]) -> list[str]:

@@ -75,4 +75,5 @@ def read_clip(store: Store, folder: str, shard: int, entry: SampleEntry, streams
         rgb=arrays.get("rgb"),
         depth=arrays.get("depth"),
         depth_camera=camera_of(meta) if "depth" in arrays else None,
+        source_slots=np.array(meta["source_slots"], dtype=np.int64) if "source_slots" in meta else None,
     )

@@ -87,6 +87,7 @@ def _samples_of(
         meta = common | {
             "key": key,
             "frames": [segment.start, segment.start + count],
+            "source_slots": segment.slots,
             "timestamps_us": _times(segment, fps, time_source),
             "sizes": sizes,
             "source_sizes": {name: stream.source_size for name, stream in streams.items()},

@@ -15,7 +15,8 @@ class Clip:
     """Consecutive frames of one recording.
 
     rgb: uint8 (T, H, W, 3) or None; depth: uint16 (T, H', W') in millimetres, 0 = invalid, or None;
-    timestamps_us: int64 (T,), strictly increasing; depth_camera: intrinsics of the depth frames, needed with depth.
+    timestamps_us: int64 (T,), strictly increasing; depth_camera: intrinsics of the depth frames, needed with depth;
+    source_slots: int64 (T,), place of each frame in the source, None where none is missing.
     """
 
     key: str
@@ -23,6 +24,7 @@ class Clip:
     rgb: npt.NDArray[np.uint8] | None = None
     depth: npt.NDArray[np.uint16] | None = None
     depth_camera: Camera | None = None
+    source_slots: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         frames = len(self.timestamps_us)

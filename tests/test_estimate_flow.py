@@ -139,3 +139,14 @@ def test_erosion_takes_pixels_from_the_cells():
     ]
     assert counts[0].tolist() == [16] * 10 + [0] * 10
     assert counts[1].tolist() == [16] * 9 + [8] + [0] * 10
+
+
+def test_a_pair_with_a_missing_frame_in_between_has_no_valid_cell():
+    depth = receding_plane(4)
+    whole = estimate_flow(depth_clip(depth), 10.0, FlowSection(method="pd", iterations=10))
+    slots = np.array([0, 1, 3, 4])
+    clip = Clip("plane", times(4), depth=depth, depth_camera=CAMERA, source_slots=slots)
+    cells = estimate_flow(clip, 10.0, FlowSection(method="pd", iterations=10))
+    assert not cells.valid[1].any()
+    assert not cells.flow[1].any()
+    np.testing.assert_array_equal(cells.valid[[0, 2]], whole.valid[[0, 2]])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import simplejpeg
-from motionpipe.pipeline.frame_jpeg import frame_to_jpeg, frame_to_planes, frame_to_rgb
+from motionpipe.pipeline.frame_jpeg import _with_even_memory, frame_to_jpeg, frame_to_planes, frame_to_rgb
 from motionpipe.pipeline.frame_size import reduced_size
 
 DATA = Path(os.environ.get("MOTIONPIPE_TEST_DATA") or "absent")
@@ -223,3 +223,26 @@ def test_a_real_ten_bit_video():
         frame = next(container.decode(video=0))
     rgb = frame_to_rgb(frame, (100, 100))
     assert psnr(simplejpeg.decode_jpeg(frame_to_jpeg(frame, (100, 100), 98)), through_420(rgb)) >= 45
+
+
+@pytest.mark.parametrize(("height", "width"), [(33, 43), (32, 43), (33, 42)])
+def test_what_the_encoder_reads_beyond_an_odd_side_is_the_edge(height, width):
+    luma = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+    plane = _with_even_memory(luma)
+    np.testing.assert_array_equal(plane, luma)
+    rows, columns = height + height % 2, width + width % 2
+    assert plane.strides == (columns, 1)
+    memory = np.lib.stride_tricks.as_strided(plane, (rows, columns), plane.strides)
+    np.testing.assert_array_equal(memory[:height, width:], luma[:, -1:][:, : columns - width])
+    np.testing.assert_array_equal(memory[height:, :width], luma[-1:][: rows - height])
+
+
+def test_odd_sizes_give_the_same_bytes_whatever_stands_in_memory():
+    generator, found = np.random.default_rng(0), set()
+    luma, chroma = np.tile(np.arange(43, dtype=np.uint8), (32, 1)), np.full((16, 22), 90, np.uint8)
+    for _ in range(40):
+        litter = [np.full(generator.integers(100, 5000), generator.integers(255), np.uint8) for _ in range(20)]
+        plane = _with_even_memory(luma.copy())
+        found.add(bytes(simplejpeg.encode_jpeg_yuv_planes(plane, chroma, chroma, quality=92)))
+        del litter
+    assert len(found) == 1

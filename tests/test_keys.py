@@ -72,3 +72,8 @@ def test_keys_are_safe_and_unique_without_case():
 def test_a_path_that_is_listed_twice_is_an_error():
     with pytest.raises(ValueError, match="listed twice"):
         unique_keys(["a/1.avi", "a/1.avi"])
+
+
+def test_a_recording_named_like_a_segment_gets_a_key_that_no_segment_has():
+    one, two = unique_keys(["clip.mp4", "clip-s00.mp4"])
+    assert (one, two) == ("clip", hashed("clip-s00", "clip-s00.mp4"))

@@ -94,6 +94,7 @@ def test_the_json_says_what_the_members_are(source):
         "setup": 1,
         "fps": 10.0,
         "timestamps": "presentation",
+        "source_slots": [0, 1, 2, 3, 4, 5],
         "timestamps_us": [0, 100_000, 200_000, 300_000, 400_000, 500_000],
         "frames": [0, 6],
         "sizes": {"rgb": [64, 48], "depth": [64, 48]},

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..schemas.errors import MotionpipeError
 from .options import RunOptions
 
+_ANSWER_S = 5.0
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -29,6 +31,7 @@ def ray_session(options: RunOptions) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _require_answer(options.address or os.environ.get("RAY_ADDRESS", ""))
     joins = options.address is not None or "RAY_ADDRESS" in os.environ
     # "local": a cluster that happens to run on this machine is not ours to use unless it is named
     start = {"address": "local", "num_cpus": max(options.workers, os.cpu_count() or 1), "include_dashboard": False}
@@ -41,3 +44,13 @@ def ray_session(options: RunOptions) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Raise one clear error where nothing listens at host:port; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+        except OSError as error:
+            raise MotionpipeError(f"no Ray cluster answers at {address} ({error})") from error

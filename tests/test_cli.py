@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,14 @@ def test_a_method_whose_stream_no_sample_has_leaves_nothing(videos, tmp_path):
     result = call("flow", "--method", "pd", "--store", tmp_path / "store", "--workers", 0)
     one_line(result, 1, "pd", "depth")
     assert not (tmp_path / "store/flow").exists()
+
+
+def test_a_cluster_that_does_not_answer_is_one_line(videos, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # bound, but nothing listens
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        words = ("shard", "--dataset", "folder", "--source", videos, "--store", tmp_path / "store")
+        one_line(call(*words, "--workers", 1, "--address", address), 1, "no Ray cluster answers", address)
 
 
 def test_micro_batches_that_cannot_be_shared_are_refused(videos, tmp_path):

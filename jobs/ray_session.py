@@ -39,7 +39,11 @@ def ray_session(options: RunOptions) -> Iterator[None]:
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
     except ConnectionError as error:
-        raise MotionpipeError(f"no Ray cluster answers at {options.address or os.environ['RAY_ADDRESS']}") from error
+        where_asked = options.address or os.environ["RAY_ADDRESS"]
+        raise MotionpipeError(
+            f"no Ray cluster lets this command in at {where_asked}; a cluster with tokens wants RAY_AUTH_MODE=token and "
+            "RAY_AUTH_TOKEN"
+        ) from error
     try:
         yield
     finally:

@@ -41,8 +41,8 @@ def ray_session(options: RunOptions) -> Iterator[None]:
     except ConnectionError as error:
         where_asked = options.address or os.environ["RAY_ADDRESS"]
         raise MotionpipeError(
-            f"no Ray cluster lets this command in at {where_asked}; a cluster with tokens wants RAY_AUTH_MODE=token and "
-            "RAY_AUTH_TOKEN"
+            f"no Ray cluster lets this command in at {where_asked}; a cluster with tokens wants RAY_AUTH_MODE=token "
+            "and RAY_AUTH_TOKEN"
         ) from error
     try:
         yield

@@ -94,8 +94,9 @@ def _say_changes(planned: set[str], found: Sequence[Recording]) -> None:
 def shard_identity(recipe: Recipe, dataset: str) -> Identity:
     """What the shards' bytes depend on, besides the source's own bytes."""
     fields = {"limit", "test_fraction", "split_seed"}
-    if dataset == "moving-mnist":
-        fields |= {name for name in DataSection.model_fields if name.startswith("mnist_")}
+    own = {"moving-mnist": "mnist_", "ntu": "ntu_"}.get(dataset)
+    if own:
+        fields |= {name for name in DataSection.model_fields if name.startswith(own)}
     data = recipe.data.model_dump(mode="json", include=fields)
     return Identity(
         stage="shard", section=recipe.shard.model_dump(mode="json"), data={"dataset": dataset, **data}, parents={}

@@ -17,7 +17,6 @@ from ..pipeline.parquet_files import read_parquet
 from ..pipeline.plan import PLAN_FILE, read_plan
 from ..pipeline.read_sample import read_meta
 from ..pipeline.store import Store
-from ..pipeline.sync_streams import nearest_in_relative_time
 from ..schemas.errors import MotionpipeError
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import SampleEntry
@@ -114,11 +113,10 @@ def _source_frames(meta: dict[str, Any], place: _Place) -> str:
     slots = meta.get("source_slots", range(first, first + place.entry.num_frames))[place.start : place.stop]
     breaks = [0, *(i for i in range(1, len(slots)) if slots[i] != slots[i - 1] + 1), len(slots)]
     ranges = ", ".join(f"{slots[a]}-{slots[b - 1] + 1}" for a, b in itertools.pairwise(breaks))
-    if meta.get("pairing") != "relative-time" or not {"rgb", "depth"} <= meta["source_frame_counts"].keys():
+    if "rgb_slots" not in meta:
         return f"{ranges} of the source"
-    counts = meta["source_frame_counts"]
-    picks = nearest_in_relative_time(counts["depth"], counts["rgb"])
-    return f"{ranges} of the depth, {picks[slots[0]]}-{picks[slots[-1]] + 1} of the RGB"
+    picks = meta["rgb_slots"][place.start : place.stop]
+    return f"{ranges} of the depth, {picks[0]}-{picks[-1] + 1} of the RGB"
 
 
 def _flow_lines(store: Store, place: _Place) -> Iterator[str]:

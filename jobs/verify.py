@@ -65,6 +65,7 @@ def findings(store: Store, deep: bool, options: RunOptions, counts: Counter[str]
     for name in ("samples", "members", "rejected", "bytes"):
         counts[name] = sum(check.counts.get(name, 0) for check in checks)
     yield from _check_sums(store, artefacts, checks)
+    yield from _check_keys(checks)
     yield from check_plan(read_plan(store), {name: value for check in checks for name, value in check.sources.items()})
 
 
@@ -87,6 +88,13 @@ def shard_tasks(store: Store, artefacts: list[Artefact], deep: bool) -> list[Sha
             for line in artefact.manifest.shards
         ]
     return tasks
+
+
+def _check_keys(checks: list[ShardCheck]) -> Iterator[Finding]:
+    """Every artefact names samples by their keys alone, so no two shards may hold the same."""
+    uses = Counter(key for check in checks for key in check.keys)
+    for key in sorted(key for key, count in uses.items() if count > 1):
+        yield Finding(SHARDS, f"key {key} stands in {uses[key]} places", "shard into a new store")
 
 
 def _check_sums(store: Store, artefacts: list[Artefact], checks: list[ShardCheck]) -> Iterator[Finding]:

@@ -50,13 +50,14 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class ShardCheck:
-    """What a worker found in one shard; sources: recording id to content hash, of shards/ alone."""
+    """What a worker found in one shard; of shards/ alone: keys, and sources (recording id to content hash)."""
 
     folder: str
     findings: tuple[Finding, ...]
     counts: dict[str, int] = field(default_factory=dict)
     rejects: tuple[str, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
 
 
 def check_worker(store: Store, tasks: list[ShardTask]) -> Callable[[int], ShardCheck]:
@@ -86,7 +87,8 @@ def check_worker(store: Store, tasks: list[ShardTask]) -> Callable[[int], ShardC
             findings.append(Finding(where, f"and {len(problems) - _SHOWN} more like these", again))
         sources = {e.recording_id: e.source_hash for e in report.samples} if task.kind == SHARDS else {}
         counts = report.counts() | {"members": sum(len(entry.members) for entry in report.samples)}
-        return ShardCheck(task.folder, tuple(findings), counts, tuple(r.key for r in report.rejects), sources)
+        keys = tuple(e.key for e in report.samples) if task.kind == SHARDS else ()
+        return ShardCheck(task.folder, tuple(findings), counts, tuple(r.key for r in report.rejects), sources, keys)
 
     return run
 

@@ -45,6 +45,8 @@ class CodedFrame:
     """Whether the file changed its size on the way."""
     blank: bool = False
     """Whether it holds no valid pixel: such frames are alike without being frozen."""
+    again: bool = False
+    """Whether it is the frame of the slot before, picked once more for a faster stream."""
     errors: int = 0
     """Errors of the stream up to this frame."""
     unplaced: int = 0
@@ -70,25 +72,54 @@ class CodedStream:
     """What else the contract says of the file."""
     frames: Iterator[CodedFrame] = field(default_factory=lambda: iter(()))
 
+    picks: tuple[int, ...] = ()
+    """Where it follows another stream: which of its own frames belongs to each slot of that one."""
+    own_slots: list[int] = field(default_factory=list)
+    """Where it follows another stream: slots of its own schedule that were decoded, picked or not."""
+
+    @property
+    def total(self) -> int:
+        """Slots of the recording: its own, or those of the stream that it follows."""
+        return len(self.picks) or self.schedule.total
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its frames last at the stated rate."""
+        return self.schedule.total / self.fps if self.fps else None
+
     def follow(self, clock: CodedStream) -> None:
-        """Take the frame nearest in relative time for each of the clock's slots, both ends together.
+        """Give the frame nearest in relative time for each of the clock's slots, both ends together.
 
-        From here on the slots, and what is missing of them, are the clock's; `facts` says how many frames there were.
+        The schedule stays its own; the frames come at the clock's slots.
         """
-        picks = nearest_in_relative_time(clock.schedule.total, self.schedule.total)
-        self.facts["own_frames"] = self.schedule.total
-        self.frames = _repicked(self.frames, picks)
-        self.schedule, self.fps = clock.schedule, None
+        self.picks = tuple(nearest_in_relative_time(clock.schedule.total, self.schedule.total))
+        self.frames = self._picked(self.frames)
 
+    def own_range(self, begin: int, end: int) -> tuple[int, int]:
+        """The slots of its own schedule that belong to the recording's slots begin … end - 1."""
+        if not self.picks:
+            return begin, end
+        # a decoder may make more frames than there were packets
+        last = max([self.schedule.total, *(slot + 1 for slot in self.own_slots[-1:])])
+        return self.picks[begin], self.picks[end] if end < len(self.picks) else last
 
-def _repicked(frames: Iterator[CodedFrame], picks: list[int]) -> Iterator[CodedFrame]:
-    """The frames of the slots `picks` (never falling), at slots 0, 1, …; a slot that is missing stays missing."""
-    frame = next(frames, None)
-    for slot, wanted in enumerate(picks):
-        while frame is not None and frame.slot < wanted:
-            frame = next(frames, None)
-        if frame is not None and frame.slot == wanted:
-            yield replace(frame, slot=slot, time_us=None)
+    def _picked(self, frames: Iterator[CodedFrame]) -> Iterator[CodedFrame]:
+        """Frames at the clock's slots; a slot whose frame is missing stays empty."""
+        own = self._noted(frames)
+        frame, before = next(own, None), -1
+        for slot, wanted in enumerate(self.picks):
+            while frame is not None and frame.slot < wanted:
+                frame = next(own, None)
+            if frame is not None and frame.slot == wanted:
+                yield replace(frame, slot=slot, time_us=None, again=before == wanted)
+                before = wanted
+        for _ in own:  # what is left of the file counts too
+            pass
+
+    def _noted(self, frames: Iterator[CodedFrame]) -> Iterator[CodedFrame]:
+        for frame in frames:
+            self.own_slots.append(frame.slot)
+            yield frame
 
 
 def code_rgb(path: Path, config: ShardSection, register: RegisterRGB | None = None) -> CodedStream:

@@ -32,7 +32,7 @@ def index_dataset(dataset: str, source: SourcePath, data: DataSection) -> Index:
 def _index(dataset: str, source: SourcePath, data: DataSection) -> Index:  # noqa: PLR0911
     match dataset:
         case "ntu":
-            return ntu.index_ntu(source)
+            return ntu.index_ntu(source, data)
         case "msr-daily":
             return msr_daily.index_msr_daily(source)
         case "msr-action3d":

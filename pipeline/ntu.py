@@ -8,9 +8,11 @@ all 32 NTU RGB+D 120 (Liu et al. 2019). Infrared videos (`nturgb+d_ir`) are coun
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ..schemas.camera import Camera
 from ..schemas.errors import MotionpipeError
+from ..schemas.recipe import DataSection
 from ..schemas.recording import Index, Recording
 from .fetch_files import SourcePath
 from .ntu_actions import ACTION_NAMES
@@ -28,7 +30,7 @@ MISSING_SKELETONS = (
     "NTU_RGBD_samples_with_missing_skeletons.txt",
     "NTU_RGBD120_samples_with_missing_skeletons.txt",
 )
-"""The official lists; they are reported where they lie beside the folders, and change nothing that is stored."""
+"""The official lists, read where they lie beside the folders."""
 FPS = 30.0
 DEPTH_CAMERA = Camera(fx=365.481, fy=365.481, cx=257.346, cy=210.347, width=512, height=424)
 """Kinect v2 depth intrinsics in common use for NTU; the data set records none."""
@@ -46,8 +48,11 @@ _LAST_SETUP_60 = 17
 _OFFICIAL_60, _OFFICIAL_120 = 56_880, 114_480
 
 
-def index_ntu(source: SourcePath) -> Index:
-    """Every recording of which at least one stream lies below `source`, sorted by name; a partial copy is normal."""
+def index_ntu(source: SourcePath, data: DataSection) -> Index:
+    """Every recording of which at least one stream lies below `source`, sorted by name; a partial copy is normal.
+
+    With `data.ntu_missing_skeletons` = "no-part" those of the official lists are in no split.
+    """
     found: dict[str, dict[str, str]] = {}
     for stream, folders in _FOLDERS.items():
         for folder in folders:
@@ -61,7 +66,16 @@ def index_ntu(source: SourcePath) -> Index:
             f"{source} holds no NTU RGB+D recordings: expected SxxxCxxxPxxxRxxxAxxx in {folders_text}"
         )
     recordings = [_recording(name, files) for name, files in sorted(found.items())]
-    return Index(recordings, tuple(_notes(source, recordings)))
+    lists = _missing_skeletons(source)
+    notes = tuple(_notes(source, recordings, lists))
+    if data.ntu_missing_skeletons == "no-part":
+        if not lists:
+            raise MotionpipeError(
+                f"data.ntu_missing_skeletons = no-part needs {' or '.join(MISSING_SKELETONS)} in {source}"
+            )
+        listed = frozenset().union(*lists.values())
+        recordings = [replace(r, splits={}) if r.recording_id in listed else r for r in recordings]
+    return Index(recordings, notes)
 
 
 def read_missing_skeletons(text: str) -> frozenset[str]:
@@ -77,15 +91,19 @@ def parts(subject: int, camera: int, setup: int) -> dict[str, str]:
     return {protocol: "train" if is_train else "test" for protocol, is_train in train.items()}
 
 
-def _notes(source: SourcePath, recordings: list[Recording]) -> list[str]:
+def _missing_skeletons(source: SourcePath) -> dict[str, frozenset[str]]:
+    """The official lists that are there, by file name."""
+    present = list_names(source, ".")
+    return {file: read_missing_skeletons(read_text(source, file)) for file in MISSING_SKELETONS if file in present}
+
+
+def _notes(source: SourcePath, recordings: list[Recording], lists: dict[str, frozenset[str]]) -> list[str]:
     ids = {recording.recording_id for recording in recordings}
     larger = any(recording.setup and recording.setup > _LAST_SETUP_60 for recording in recordings)
     official, name = (_OFFICIAL_120, "NTU RGB+D 120") if larger else (_OFFICIAL_60, "NTU RGB+D 60")
     notes = [f"{len(ids)} of {official} recordings of {name} found"]
-    for file in MISSING_SKELETONS:
-        if file in list_names(source, "."):
-            listed = read_missing_skeletons(read_text(source, file))
-            notes.append(f"{len(ids & listed)} of them are among the {len(listed)} of {file}")
+    for file, listed in lists.items():
+        notes.append(f"{len(ids & listed)} of them are among the {len(listed)} of {file}")
     infrared = sum(entry.endswith("_ir.avi") for entry in list_names(source, "nturgb+d_ir"))
     if infrared:
         notes.append(f"{infrared} infrared videos (nturgb+d_ir) are not stored")

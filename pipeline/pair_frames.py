@@ -24,24 +24,44 @@ class Row:
         return bool(self.frozen) or any(frame.corrupt for frame in self.frames.values())
 
 
+@dataclass
+class _Run:
+    """Identical frames of one stream, the newest last."""
+
+    length: int = 0
+    """How many different ones of the source; a frame that was picked again is not another one."""
+    newest: CodedFrame | None = None
+    undecided: list[Row] = field(default_factory=list)
+    """Rows that are frozen if the run becomes long enough."""
+
+    def add(self, row: Row, name: str, frozen_frames: int) -> None:
+        frame, before = row.frames[name], self.newest
+        self.newest = frame
+        if before is None or not _repeats(frame, before):
+            self.length, self.undecided = 1, []
+            return
+        self.length += not frame.again
+        if self.length > 1:
+            self.undecided.append(row)
+        if self.length >= frozen_frames:
+            for repeat in self.undecided:
+                repeat.frozen.add(name)
+            self.undecided = []
+
+
 def pair_frames(streams: Mapping[str, Iterator[CodedFrame]], frozen_frames: int) -> Iterator[Row]:
     """Rows in order of their slots; `frozen_frames` identical frames in a row are frozen, all but the first marked.
 
-    At most `frozen_frames` rows wait until it is known whether they are.
+    A row waits only while it is not known whether it is frozen.
     """
     waiting: deque[Row] = deque()
-    runs: dict[str, deque[Row]] = {name: deque(maxlen=frozen_frames) for name in streams}
+    runs = {name: _Run() for name in streams}
     for row in _by_slot(streams):
-        for name, frame in row.frames.items():
-            run = runs[name]
-            if run and not _repeats(frame, run[-1].frames[name]):
-                run.clear()
-            run.append(row)
-            if len(run) == frozen_frames:
-                for repeat in list(run)[1:]:
-                    repeat.frozen.add(name)
+        for name in row.frames:
+            runs[name].add(row, name, frozen_frames)
         waiting.append(row)
-        if len(waiting) >= frozen_frames:
+        first = min((run.undecided[0].slot for run in runs.values() if run.undecided), default=row.slot + 1)
+        while waiting and waiting[0].slot < first:
             yield waiting.popleft()
     yield from waiting
 

@@ -69,7 +69,7 @@ def _samples_of(
         joints = registered_joints(joints, registration, config.registered_frame)
     fps, time_source = _rate(streams, recording.fps)
     source_hash = hash_files(files)
-    counts = {name: stream.facts.get("own_frames", stream.schedule.demuxed) for name, stream in streams.items()}
+    counts = {name: stream.schedule.demuxed for name, stream in streams.items()}
     common: dict[str, Any] = {
         "recording_id": recording.recording_id,
         "dataset": dataset,
@@ -88,6 +88,7 @@ def _samples_of(
             "key": key,
             "frames": [segment.start, segment.start + count],
             "source_slots": segment.slots,
+            **_picked_slots(segment, streams),
             "timestamps_us": _times(segment, fps, time_source),
             "sizes": sizes,
             "source_sizes": {name: stream.source_size for name, stream in streams.items()},
@@ -113,6 +114,7 @@ def _open_streams(files: dict[str, Path], recording: Recording, config: ShardSec
     if "depth" in files:
         streams["depth"] = code_depth(files["depth"], recording.depth_unit_mm, config)
     if recording.relative_time and len(streams) == 2:
+        streams["depth"].fps = recording.fps
         streams["rgb"].follow(streams["depth"])
     return streams
 
@@ -155,9 +157,17 @@ def npy_bytes(array: npt.NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
+def _picked_slots(segment: Segment, streams: dict[str, CodedStream]) -> dict[str, list[int]]:
+    """Where RGB follows depth: which of its own frames are stored."""
+    picks = streams["rgb"].picks if "rgb" in streams else ()
+    return {"rgb_slots": [picks[slot] for slot in segment.slots]} if picks else {}
+
+
 def _rate(streams: dict[str, CodedStream], recording_fps: float | None) -> tuple[float, str]:
     """Frames per second, and where timestamps come from: the file, or the nominal rate."""
     rgb = streams.get("rgb")
+    if rgb is not None and rgb.picks:  # depth is the clock
+        rgb = None
     fps = (rgb.fps if rgb else None) or recording_fps
     if rgb is None or not rgb.schedule.has_times:
         if fps is None:

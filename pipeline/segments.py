@@ -57,7 +57,7 @@ class Segment:
         if self.end is not None:
             return self.end
         # a decoder may make more frames than there were packets
-        return max([self.begin, streams[name].schedule.total, *(slot + 1 for slot in self.logs[name].slots[-1:])])
+        return max([self.begin, streams[name].total, *(slot + 1 for slot in self.logs[name].slots[-1:])])
 
     def last_end(self, streams: Streams) -> int:
         """The slot after the last that any stream should have here."""
@@ -65,7 +65,19 @@ class Segment:
 
     def missing(self, name: str, streams: Streams) -> int:
         """Frames of a stream that should be here and were not decoded."""
-        return self.end_of(name, streams) - self.begin - len(self.logs[name].slots)
+        begin, end = self.own_range(name, streams)
+        return end - begin - len(self.decoded(name, streams))
+
+    def own_range(self, name: str, streams: Streams) -> tuple[int, int]:
+        """First slot and the slot after the last of the stream's own schedule that belong here."""
+        return streams[name].own_range(self.begin, self.end_of(name, streams))
+
+    def decoded(self, name: str, streams: Streams) -> list[int]:
+        """Slots of the stream's own schedule that were decoded here."""
+        if not streams[name].picks:
+            return self.logs[name].slots
+        begin, end = self.own_range(name, streams)
+        return [slot for slot in streams[name].own_slots if begin <= slot < end]
 
 
 def cut_segments(streams: Streams, config: ShardSection) -> Iterator[Segment]:
@@ -101,15 +113,15 @@ def contract(segment: Segment, streams: Streams, config: ShardSection) -> dict[s
     if len(streams) > 1:
         found["mismatch"] = _mismatch(streams)
     for name, stream in streams.items():
-        log, schedule = segment.logs[name], stream.schedule
+        log, schedule, decoded = segment.logs[name], stream.schedule, segment.decoded(name, streams)
         placed = schedule.slots and not log.unplaced
         found[name] = {
             "expected": schedule.expected,
             "expected_from": schedule.promise,
             "demuxed": schedule.demuxed,
-            "decoded": len(log.slots),
+            "decoded": len(decoded),
             "missing": segment.missing(name, streams),
-            "missing_slots": runs_of(log.slots, segment.begin, segment.end_of(name, streams)) if placed else None,
+            "missing_slots": runs_of(decoded, *segment.own_range(name, streams)) if placed else None,
             "errors": log.errors,
             "unplaced": log.unplaced,
             "corrupt": log.corrupt,
@@ -192,7 +204,7 @@ def _finished(segment: Segment, streams: Streams, config: ShardSection, told: di
 
 def _gaps(segment: Segment, streams: Streams) -> list[Gap]:
     """Gaps between the stored frames, whatever stream made them."""
-    lead = streams.get("rgb") or streams["depth"]
+    lead = next(stream for name in ("rgb", "depth") if (stream := streams.get(name)) and not stream.picks)
     end = segment.last_end(streams)
     long_us = long_step_us(lead.schedule)
     if lead.schedule.slots:
@@ -204,6 +216,20 @@ def _gaps(segment: Segment, streams: Streams) -> list[Gap]:
 def _mismatch(streams: Streams) -> int:
     totals = [stream.schedule.total for stream in streams.values()]
     return max(totals) - min(totals)
+
+
+def _agreement(streams: Streams) -> float:
+    """The shorter stream's length as a part of the longer one's.
+
+    Streams without a common clock may differ in rate, and their files may state a wrong one: it is enough that either
+    the frames or the seconds agree.
+    """
+    totals = [stream.schedule.total for stream in streams.values()]
+    seconds = [stream.seconds for stream in streams.values() if stream.seconds]
+    agreement = min(totals) / max(totals)
+    if any(stream.picks for stream in streams.values()) and len(seconds) == len(streams):
+        agreement = max(agreement, min(seconds) / max(seconds))
+    return agreement
 
 
 _REASONS = {"rgb": "damaged-video", "depth": "damaged-depth"}
@@ -227,9 +253,13 @@ def _require_promise(streams: Streams, config: ShardSection) -> None:
                 f"{stream.path} holds {schedule.demuxed} of {schedule.total} frames ({schedule.promise or 'time steps'}"
                 f", at least {least:.0%} are needed); copy or re-encode it",
             )
-    mismatch, totals = _mismatch(streams), [stream.schedule.total for stream in streams.values()]
-    if mismatch > config.max_count_mismatch and min(totals) < least * max(totals):
-        counts = ", ".join(f"{stream.schedule.total} {name}" for name, stream in streams.items())
+    least = config.min_decoded if any(stream.picks for stream in streams.values()) else least
+    if _mismatch(streams) > config.max_count_mismatch and _agreement(streams) < least:
+        counts = ", ".join(
+            f"{stream.schedule.total} {name}"
+            + (f" ({stream.seconds:.1f} s)" if stream.picks and stream.seconds else "")
+            for name, stream in streams.items()
+        )
         raise BadSampleError(
             "count-mismatch",
             f"{next(iter(streams.values())).path}: {counts} frames (shard.max_count_mismatch is "
@@ -261,7 +291,7 @@ def _require_undamaged(segment: Segment, name: str, streams: Streams) -> None:
 def _require_enough(streams: Streams, config: ShardSection, told: dict[str, DecodeTally], stored: int) -> None:
     """Repair and drop: enough of each stream is kept, and a frame at all."""
     for name, stream in streams.items():
-        total = stream.schedule.total
+        total = stream.total
         kept = stored if config.policy == "drop" else told[name].decoded
         if kept < config.min_decoded * total or not stored:
             tally = stream.tally

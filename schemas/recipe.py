@@ -35,6 +35,11 @@ class DataSection(Section):
         0.3, gt=0, lt=1, description="`folder` without splits: part that is for testing [fraction]"
     )
     split_seed: int = Field(0, ge=0, description="`folder` without splits: seed of the split by recording")
+    ntu_missing_skeletons: Literal["keep", "no-part"] = Field(
+        "keep",
+        description="ntu: recordings of the official lists of missing skeletons, where these lie beside the folders, "
+        "stay in their splits or take part in none, as in results that rest on skeletons",
+    )
     mnist_train_sequences: int = Field(
         2000, ge=0, le=1_000_000, description="moving-mnist: sequences of training digits [count]"
     )

@@ -20,6 +20,7 @@ from motionpipe.pipeline.generate_ntu import (
 )
 from motionpipe.pipeline.ntu import index_ntu
 from motionpipe.pipeline.posed_camera import project
+from motionpipe.schemas.recipe import DataSection
 
 SMALL = GeneratorConfig(
     subjects=(1, 2), actions=(8, 24), num_frames=5, fps=5.0, depth_size=(128, 106), rgb_size=(160, 90), truth_stride=2
@@ -72,7 +73,7 @@ def test_files_lie_as_in_ntu(root: Path) -> None:
 
 
 def test_the_ntu_adapter_finds_every_recording(root: Path) -> None:
-    found = index_ntu(root).recordings
+    found = index_ntu(root, DataSection()).recordings
     assert [r.recording_id for r in found] == sorted(r.recording_id for r in list_recordings(SMALL))
     assert all(set(r.files) == {"rgb", "depth", "skeleton"} for r in found)
 

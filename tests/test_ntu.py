@@ -9,10 +9,11 @@ from motionpipe.pipeline.ntu import (
 )
 from motionpipe.pipeline.ntu import index_ntu as index
 from motionpipe.schemas.errors import MotionpipeError
+from motionpipe.schemas.recipe import DataSection
 
 
-def index_ntu(source):
-    return index(source).recordings
+def index_ntu(source, **data):
+    return index(source, DataSection(**data)).recordings
 
 
 def make(root, *names):
@@ -114,13 +115,13 @@ def test_setups_of_the_larger_set_are_in_no_part_of_the_smaller_ones_protocols(t
 
 def test_notes_say_how_much_is_there(tmp_path):
     make(tmp_path, "nturgb+d_rgb/S001C001P001R001A001_rgb.avi", "nturgb+d_ir/S001C001P001R001A001_ir.avi")
-    assert index(tmp_path).notes == (
+    assert index(tmp_path, DataSection()).notes == (
         "1 of 56880 recordings of NTU RGB+D 60 found",
         "1 infrared videos (nturgb+d_ir) are not stored",
     )
     make(tmp_path, "nturgb+d_rgb/S032C001P106R001A120_rgb.avi")
-    assert index(tmp_path).notes[0] == "2 of 114480 recordings of NTU RGB+D 120 found"
-    assert index(tmp_path).recordings[1].label_name == "rock-paper-scissors"
+    assert index(tmp_path, DataSection()).notes[0] == "2 of 114480 recordings of NTU RGB+D 120 found"
+    assert index(tmp_path, DataSection()).recordings[1].label_name == "rock-paper-scissors"
 
 
 def test_lists_of_missing_skeletons_are_recognised(tmp_path):
@@ -129,7 +130,17 @@ def test_lists_of_missing_skeletons_are_recognised(tmp_path):
     assert read_missing_skeletons(text) == {"S001C001P001R001A001", "S017C003P020R001A059"}
     for name in MISSING_SKELETONS:
         (tmp_path / name).write_text(text)
-    assert index(tmp_path).notes[1:] == tuple(f"1 of them are among the 2 of {name}" for name in MISSING_SKELETONS)
+    assert index(tmp_path, DataSection()).notes[1:] == tuple(
+        f"1 of them are among the 2 of {name}" for name in MISSING_SKELETONS
+    )
+    assert [bool(r.splits) for r in index_ntu(tmp_path)] == [True, True]
+    assert [bool(r.splits) for r in index_ntu(tmp_path, ntu_missing_skeletons="no-part")] == [False, True]
+
+
+def test_leaving_out_missing_skeletons_needs_a_list(tmp_path):
+    make(tmp_path, "nturgb+d_rgb/S001C001P001R001A001_rgb.avi")
+    with pytest.raises(MotionpipeError, match="needs NTU_RGBD_samples"):
+        index_ntu(tmp_path, ntu_missing_skeletons="no-part")
 
 
 def test_nothing_to_find_is_one_clear_error(tmp_path):

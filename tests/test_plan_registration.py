@@ -19,7 +19,7 @@ from motionpipe.pipeline.plan_registration import (
 )
 from motionpipe.pipeline.registration_overlay import depth_edges
 from motionpipe.pipeline.samples import build_samples
-from motionpipe.schemas.recipe import ShardSection
+from motionpipe.schemas.recipe import DataSection, ShardSection
 from motionpipe.schemas.recording import Recording
 
 CONFIG = ShardSection(short_side=106, registration_min_joints=50)
@@ -38,7 +38,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(source):
-    return plan_shards(index_ntu(source).recordings, 4)
+    return plan_shards(index_ntu(source, DataSection()).recordings, 4)
 
 
 def without(rows, stream):

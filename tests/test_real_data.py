@@ -23,7 +23,7 @@ from motionpipe.pipeline.samples import build_samples
 from motionpipe.pipeline.skeleton import read_ntu_skeleton
 from motionpipe.pipeline.write_shard import write_tar_shard
 from motionpipe.schemas.errors import BadSampleError
-from motionpipe.schemas.recipe import ShardSection
+from motionpipe.schemas.recipe import DataSection, ShardSection
 from motionpipe.schemas.recording import PlannedRecording, Recording
 
 DATA = Path(os.environ.get("MOTIONPIPE_TEST_DATA") or "absent")
@@ -77,7 +77,7 @@ WHOLE = {
 @pytest.fixture
 def ntu_recordings():
     """The NTU fixture, by recording id."""
-    return {recording.recording_id: recording for recording in index_ntu(NTU).recordings}
+    return {recording.recording_id: recording for recording in index_ntu(NTU, DataSection()).recordings}
 
 
 @pytest.fixture
@@ -303,7 +303,7 @@ def test_the_parallax_of_real_joints_is_the_kinects_baseline():
 @pytest.fixture(scope="module")
 def registered():
     """The complete NTU recording at the size of its depth, RGB registered: JSON, every sixth RGB and depth frame."""
-    recordings = index_ntu(NTU).recordings
+    recordings = index_ntu(NTU, DataSection()).recordings
     config = ShardSection(short_side=424)
     rows = [PlannedRecording(0, recording.recording_id, recording) for recording in recordings]
     registrations = fit_registrations(rows, NTU, config)

@@ -21,7 +21,7 @@ from motionpipe.pipeline.samples import build_samples
 from motionpipe.pipeline.ucf101 import index_ucf101, read_classes
 from motionpipe.pipeline.ucf101 import read_list as read_ucf_list
 from motionpipe.pipeline.utd_mhad import index_utd_mhad
-from motionpipe.schemas.recipe import ShardSection
+from motionpipe.schemas.recipe import DataSection, ShardSection
 from motionpipe.schemas.recording import PlannedRecording
 from scipy.io import loadmat
 
@@ -122,7 +122,7 @@ def test_the_smaller_list_of_missing_skeletons_is_part_of_the_larger():
 
 
 def test_ntu_says_how_many_of_its_recordings_lack_skeletons():
-    assert index_ntu(FIXTURES / "ntu").notes == (
+    assert index_ntu(FIXTURES / "ntu", DataSection()).notes == (
         "5 of 56880 recordings of NTU RGB+D 60 found",
         "0 of them are among the 302 of NTU_RGBD_samples_with_missing_skeletons.txt",
     )

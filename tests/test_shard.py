@@ -74,9 +74,9 @@ def bin_bytes(depth, with_ids):
 def clip(write_video, moving_square):
     """Write a small video of so many frames; the square of frame i stands at x = 2 i."""
 
-    def write(path, frames=6):
+    def write(path, frames=6, fps=30):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(path, np.repeat(moving_square(frames, 24, 32, side=6, step=2)[..., None], 3, axis=3))
+        write_video(path, np.repeat(moving_square(frames, 24, 32, side=6, step=2)[..., None], 3, axis=3), fps)
 
     return write
 
@@ -84,7 +84,7 @@ def clip(write_video, moving_square):
 def test_msr_daily(tmp_path, clip):
     source, store = tmp_path / "source", tmp_path / "store"
     for name in ("a01_s01_e01", "a02_s02_e01"):
-        clip(source / f"{name}_rgb.avi", frames=11)
+        clip(source / f"{name}_rgb.avi", frames=11, fps=55)
         (source / f"{name}_depth.bin").write_bytes(bin_bytes(DEPTH, True))
         text = "6 20\n" + ("40\n" + "0.1 0.2 2 1\n0.5 0.5 2 1\n" * 20) * 6
         (source / f"{name}_skeleton.txt").write_text(text)

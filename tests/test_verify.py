@@ -66,6 +66,16 @@ def test_workers_find_the_same(copy):
     ]
 
 
+def test_a_key_in_two_shards(copy):
+    key = read_report(Store(str(copy)), "shards", 0).samples[0].key
+
+    def rename(report):
+        report["samples"][0]["key"] = key
+
+    edit(copy / "shards/000001.json", rename)
+    found(copy, f"key {key} stands in 2 places")
+
+
 @pytest.mark.parametrize("folder", ["shards", "flow/dis", "targets/dis-kmeans-8"])
 def test_a_flipped_byte_in_a_tar(copy, folder):
     file = copy / folder / "000001.tar"

@@ -39,7 +39,7 @@ def reaching(source: SourcePath | str) -> Iterator[None]:
     """The block in which a URI is opened or listed: its errors become one clear line."""
     try:
         yield
-    except MotionpipeError:
+    except (MotionpipeError, AssertionError, AttributeError, NameError):  # the latter are bugs, never a source's fault
         raise
     except Exception as error:
         if isinstance(source, Path):

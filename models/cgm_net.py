@@ -1,0 +1,197 @@
+"""CGM-Net: a clip in, a filter for every pixel of every next frame out (Tian et al., ECCV 2020).
+
+    clip ──► encoder ─► F_v ─► decoder ─► F_motion, M_LR ─┐
+      └────► context extractor ─► F_context ──────────────┴► upsampling ─► M_HR          X̃_t+1 = M_t ⊗ X_t
+
+Map t of the first T - 1 moves frame t onto frame t + 1, which the encoder saw; map T predicts the frame after the clip.
+
+Shapes: B clips, T frames, S side of the crop, s scale, L = S / s, K and k² taps of the HR and LR filters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..schemas.cgm_net import CgmNetSection
+from .action_cnn import ActionCnn
+from .context_extractor import ContextExtractor
+from .motion_decoder import MotionDecoder
+from .motion_upsampling import ContextGuidedUpsampling, InterpolatedUpsampling
+from .pixel_adaptive import synthesise
+from .reconstruction import area_downsample, charbonnier
+from .resnet import IMAGENET_MEAN, IMAGENET_STD, KINETICS_MEAN, KINETICS_STD, ResNet, normalise
+from .slow_fast import SLOWFAST_BLOCKS, SlowFast
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class CgmNetBatch:
+    """Clips and the frame after each.
+
+    frames: float32 (B, T + 1, 3, S, S) in [-1, 1]. labels: int64 (B,), class of each clip, -1 where it is not known.
+    """
+
+    frames: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 5 or self.frames.shape[2] != 3 or not self.frames.is_floating_point():
+            raise ValueError(f"frames must be float (B, T + 1, 3, S, S), got {self.frames.dtype} {self.frames.shape}")
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.frames.shape[:1]:
+            raise ValueError(f"labels must be int64 ({len(self.frames)},), got {self.labels.dtype} {self.labels.shape}")
+
+    def to(self, device: torch.device | str) -> CgmNetBatch:
+        """The same batch on `device`."""
+        return CgmNetBatch(self.frames.to(device), self.labels.to(device))
+
+
+class MotionMaps(NamedTuple):
+    """F_v (B, C, t, h, w) of the encoder; M_LR (B, k², T, L, L); M_HR (B, K, T, S, S), which is M_LR at scale 1."""
+
+    features: Tensor
+    lr: Tensor
+    hr: Tensor
+
+
+class CgmNet(nn.Module):
+    """All modules that the configuration trains; classifiers exist where `classes` is given."""
+
+    def __init__(self, config: CgmNetSection, classes: int | None) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = build_encoder(config, classes)
+        self.decoder = MotionDecoder(self.encoder.channels, config)
+        self.context: ContextExtractor | None = None
+        self.upsampling: ContextGuidedUpsampling | InterpolatedUpsampling | None = None
+        if config.scale > 1 and config.upsampling == "cgmul":
+            self.context = ContextExtractor(config.motion_channels, config.scale)
+            self.upsampling = ContextGuidedUpsampling(config)
+        elif config.scale > 1 and config.upsampling != "cgmul":
+            self.upsampling = InterpolatedUpsampling(config.scale, config.upsampling)
+        taps = {"lr": config.taps_lr, "hr": config.taps_hr}
+        names = [name for name in config.pipeline.split("+") if name in taps] if classes else []
+        self.actions = nn.ModuleDict(
+            {name: ActionCnn(taps[name], config.action_widths, classes or 0) for name in names}
+        )
+
+    def forward(self, clip: Tensor) -> MotionMaps:
+        """Motion maps of clips (B, T, 3, S, S) in [-1, 1]."""
+        features = self.encode(clip)
+        motion, lr = self.decoder(features)
+        return MotionMaps(features, lr, self.upsample(clip, motion, lr))
+
+    def encode(self, clip: Tensor) -> Tensor:
+        """F_v of clips (B, T, 3, S, S) in [-1, 1]."""
+        features: Tensor = self.encoder(normalise(clip.transpose(1, 2), KINETICS_MEAN, KINETICS_STD))
+        return features
+
+    def classify(self, maps: MotionMaps) -> list[Tensor]:
+        """Scores (B, classes) of the backbone and of each kind of maps that the pipeline classifies."""
+        kinds = {"lr": maps.lr, "hr": maps.hr}
+        return [self.encoder.classify(maps.features), *(net(kinds[name]) for name, net in self.actions.items())]
+
+    def predict(self, clip: Tensor, maps: Tensor, dilation: int = 1) -> Tensor:
+        """Each frame's successor by its map, equation 1: clip (B, T, 3, S, S) and maps (B, k², T, S, S)."""
+        filters = maps.transpose(1, 2).flatten(0, 1)
+        return synthesise(clip.flatten(0, 1), filters, self.config.padding, dilation).view_as(clip)
+
+    def upsample(self, clip: Tensor, motion: Tensor, lr: Tensor) -> Tensor:
+        """M_HR of a clip, its F_motion (B, C, T, L, L) and M_LR; every frame by itself."""
+        if self.upsampling is None:
+            return lr
+        filters = lr.transpose(1, 2).flatten(0, 1)
+        if isinstance(self.upsampling, ContextGuidedUpsampling):
+            assert self.context is not None
+            context = self.context(normalise(clip.flatten(0, 1), IMAGENET_MEAN, IMAGENET_STD))
+            hr = self.upsampling(context, motion.transpose(1, 2).flatten(0, 1), filters)
+        else:
+            hr = self.upsampling(filters)
+        return torch.unflatten(hr, 0, clip.shape[:2]).transpose(1, 2)
+
+
+def build(config: CgmNetSection, classes: int | None = None) -> CgmNet:
+    """A new network that predicts every frame as the one before it; its weights follow from torch's generator.
+
+    classes: how many the labels have; needed where lambda_class > 0. ValueError where there is only one of the two.
+    """
+    if bool(classes) != (config.lambda_class > 0):
+        raise ValueError(f"lambda_class {config.lambda_class} and {classes} classes: both or neither")
+    return CgmNet(config, classes)
+
+
+def build_encoder(config: CgmNetSection, classes: int | None = None) -> ResNet | SlowFast:
+    """A new backbone alone, with a linear layer for `classes`."""
+    match config.backbone:
+        case "slowfast-small" | "slowfast50" | "slowfast101" as name:
+            return SlowFast(SLOWFAST_BLOCKS[name], classes, config.backbone_width)
+        case name:
+            return ResNet(3, name, classes, width=config.backbone_width)
+
+
+def loss(net: CgmNet, batch: CgmNetBatch) -> dict[str, Tensor]:
+    """Scalars of one batch, equation 7; only `loss` carries gradients.
+
+    loss = hr + λ1 · lr + λ2 · class. hr, lr: Charbonnier error of the predicted frames, [-1, 1]. copy: that of copying
+    each last frame, what hr starts from; next: hr of the frame after the clip alone. class [nats] and accuracy (of the
+    averaged scores): over the labelled clips, 0 where there is none; absent where nothing classifies.
+    """
+    config, clip, future = net.config, batch.frames[:, :-1], batch.frames[:, 1:]
+    maps: MotionMaps = net(clip)
+    predicted = net.predict(clip, maps.hr, config.dilation_hr)
+    scalars = {"hr": charbonnier(predicted, future)}
+    total = scalars["hr"]
+    if config.scale > 1:
+        small = area_downsample(batch.frames, config.scale)
+        scalars["lr"] = charbonnier(net.predict(small[:, :-1], maps.lr), small[:, 1:])
+        total = total + config.lambda_lr * scalars["lr"]
+    with torch.no_grad():
+        scalars["copy"] = charbonnier(clip, future)
+        scalars["next"] = charbonnier(predicted[:, -1], future[:, -1])
+    if config.lambda_class > 0:
+        scores = net.classify(maps)
+        scalars["class"] = torch.stack([_cross_entropy(one, batch.labels) for one in scores]).mean()
+        scalars["accuracy"] = _accuracy(fuse(scores), batch.labels)
+        total = total + config.lambda_class * scalars["class"]
+    return {"loss": total, **{name: value.detach() for name, value in scalars.items()}}
+
+
+def features(net: CgmNet, clip: Tensor) -> Tensor:
+    """Embeddings (B, D) of clips (B, T, 3, S, S) in [-1, 1]: F_v, averaged over time and place.
+
+    D = 8 or 32 times backbone_width; for SlowFast 36 times. Evaluation mode and gradients are the caller's choice.
+    """
+    return net.encoder.pool(net.encode(clip))
+
+
+def scores(net: CgmNet, clip: Tensor) -> Tensor:
+    """Probabilities (B, classes) of clips (B, T, 3, S, S), averaged over what the pipeline classifies (table 8).
+
+    Only what the pipeline needs is computed: `backbone` the encoder, `lr` the decoder as well, `hr` everything.
+    """
+    encoded = net.encode(clip)
+    if not net.actions:
+        return fuse([net.encoder.classify(encoded)])
+    motion, lr = net.decoder(encoded)
+    hr = net.upsample(clip, motion, lr) if "hr" in net.actions else lr
+    return fuse(net.classify(MotionMaps(encoded, lr, hr)))
+
+
+def fuse(scores: list[Tensor]) -> Tensor:
+    """The mean of the classifiers' probabilities: (B, classes)."""
+    return torch.stack([torch.softmax(one.float(), dim=1) for one in scores]).mean(dim=0)
+
+
+def _cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
+    total = F.cross_entropy(scores.float(), labels, ignore_index=UNLABELLED, reduction="sum")
+    return total / (labels != UNLABELLED).sum().clamp(min=1)
+
+
+def _accuracy(scores: Tensor, labels: Tensor) -> Tensor:
+    known = labels != UNLABELLED
+    return ((scores.argmax(dim=1) == labels) & known).sum() / known.sum().clamp(min=1)

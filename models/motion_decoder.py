@@ -1,0 +1,67 @@
+"""The LR motion decoder of CGM-Net: a clip's features to motion features and LR motion maps (Tian et al. 2020, 3.3).
+
+Shapes: B clips, T frames, S side of the crop, s scale, L = S / s side of LR maps, k side of their filters, C motion
+channels.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..schemas.cgm_net import CgmNetSection
+from .pixel_adaptive import identity_filter
+
+
+class MotionDecoder(nn.Module):
+    """Four times trilinear upsampling and a 3x3x3 convolution, one more for F_motion, 1x1x1 for the maps' k² taps.
+
+    The maps are predicted as differences from the identity filter and start as it: their convolution starts at zero.
+    """
+
+    identity: Tensor
+
+    def __init__(self, channels: int, config: CgmNetSection) -> None:
+        super().__init__()
+        self._config = config
+        widths = (channels, *config.decoder_widths)
+        self.convs = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv3d(before, width, 3, padding=1, bias=False), nn.BatchNorm3d(width), nn.ReLU(inplace=True)
+            )
+            for before, width in pairwise(widths)
+        )
+        self.motion = nn.Conv3d(widths[-1], config.motion_channels, 3, padding=1)
+        self.head = nn.Conv3d(config.motion_channels, config.taps_lr, 1)
+        zero(self.head)
+        kernel = round(config.taps_lr**0.5)
+        self.register_buffer("identity", identity_filter(kernel).view(-1, 1, 1, 1), persistent=False)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """From (B, channels, t, h, w) to F_motion (B, C, T, L, L) and M_LR (B, k², T, L, L)."""
+        x = features
+        sizes = target_sizes(features.shape[2], self._config.clip_frames, self._config.crop, self._config.scale)
+        for conv, size in zip(self.convs, sizes, strict=True):
+            x = conv(x if tuple(x.shape[2:]) == size else F.interpolate(x, size, mode="trilinear"))
+        motion: Tensor = self.motion(x)
+        return motion, self.head(motion).float() + self.identity
+
+
+def target_sizes(steps: int, frames: int, side: int, scale: int) -> list[tuple[int, int, int]]:
+    """Sizes (t, h, w) after each of the four upsamplings, from features of `steps` steps and side / 32.
+
+    Time doubles up to `frames`; sides to side / scale as early as doubling allows: 4, 7, 14, 28, 28 for 112 and 4.
+    Scales 2 and 1 begin with x2 and x4, where that costs least.
+    """
+    strides = [max(scale, min(16 >> step, scale << (3 - step))) for step in range(4)]
+    times = [max(steps, -(-frames // (8 >> step))) for step in range(4)]
+    return [(time, -(-side // stride), -(-side // stride)) for time, stride in zip(times, strides, strict=True)]
+
+
+def zero(conv: nn.Conv2d | nn.Conv3d) -> None:
+    """Set weights and bias to 0: what `conv` adds to starts untouched."""
+    nn.init.zeros_(conv.weight)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)

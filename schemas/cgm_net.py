@@ -1,0 +1,95 @@
+"""The recipe section of CGM-Net: its sizes, its variants and the weights of its losses (Tian et al., ECCV 2020)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from .section import Section
+
+Width = Annotated[int, Field(ge=1, le=4096)]
+BackboneName = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnext101",
+    "slowfast-small",
+    "slowfast50",
+    "slowfast101",
+]
+Pipeline = Literal["backbone", "lr", "hr", "lr+hr"]
+
+SLOWFAST_ALPHA = 4
+SLOWFAST_BETA_INVERSE = 8
+
+
+class CgmNetSection(Section):
+    """CGM-Net; the defaults are the sizes of the paper's ablations. LR and HR are the two resolutions of its maps."""
+
+    clip_frames: int = Field(16, ge=1, le=256, description="frames T that the encoder sees; a clip holds one more")
+    crop: int = Field(112, ge=16, le=1024, description="side of the square crop, a multiple of scale [px]")
+    backbone: BackboneName = Field("resnet18", description="3D network that encodes the clip")
+    backbone_width: int = Field(64, ge=4, le=256, description="channels of its first convolution [count]")
+    decoder_widths: tuple[Width, Width, Width, Width] = Field(
+        (256, 256, 128, 128), description="channels after each convolution of the LR motion decoder [count]"
+    )
+    motion_channels: int = Field(
+        128, ge=2, le=1024, multiple_of=2, description="channels C of the motion and of the context features [count]"
+    )
+    scale: Literal[1, 2, 4, 8, 16] = Field(
+        4, description="HR pixels in an LR pixel's side; 1: maps are decoded at full size and there is one kind of them"
+    )
+    upsampling: Literal["cgmul", "nearest", "bilinear"] = Field(
+        "cgmul", description="from LR to HR maps: guided by context, or interpolated, with filters dilated by scale"
+    )
+    kernel_lr: int = Field(3, ge=1, le=31, description="side k of the filters in LR maps, odd [LR px]")
+    kernel_hr: int = Field(5, ge=1, le=31, description="cgmul, or scale = 1: side of the filters in HR maps, odd [px]")
+    padding: Literal["replicate", "zero"] = Field("replicate", description="what filters see beyond the frame")
+    lambda_lr: float = Field(1.0, ge=0, description="weight λ1 of the LR reconstruction loss")
+    lambda_class: float = Field(
+        0.0, ge=0, description="weight λ2 of the classification loss; with 0 nothing classifies"
+    )
+    pipeline: Pipeline = Field(
+        "lr+hr", description="where lambda_class > 0: the backbone's scores alone, or averaged with those of the maps"
+    )
+    action_widths: tuple[Width, Width, Width, Width, Width, Width] = Field(
+        (64, 64, 128, 128, 256, 512), description="channels of the six convolutions that classify motion maps [count]"
+    )
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> CgmNetSection:
+        if self.crop % self.scale:
+            raise ValueError(f"crop {self.crop} must be a multiple of scale {self.scale}")
+        if not self.kernel_lr % 2 or not self.kernel_hr % 2:
+            raise ValueError(f"kernel_lr {self.kernel_lr} and kernel_hr {self.kernel_hr} must be odd")
+        if self.upsampling == "cgmul" and self.scale > 1 and self.kernel_hr < self.kernel_lr:
+            raise ValueError(f"kernel_hr {self.kernel_hr} is smaller than kernel_lr {self.kernel_lr}")
+        if self.scale == 1 and self.upsampling != "cgmul":
+            raise ValueError(f"scale = 1 has nothing to upsample: leave upsampling = {self.upsampling} out")
+        if self.scale == 1 and self.lambda_class > 0 and "lr" in self.pipeline.split("+"):
+            raise ValueError(f"scale = 1 has no LR maps: pipeline {self.pipeline} must be backbone or hr")
+        if self.backbone.startswith("slowfast"):
+            if self.clip_frames % SLOWFAST_ALPHA:
+                raise ValueError(f"{self.backbone}: clip_frames must be a multiple of {SLOWFAST_ALPHA}")
+            if self.backbone_width % SLOWFAST_BETA_INVERSE:
+                raise ValueError(f"{self.backbone}: backbone_width must be a multiple of {SLOWFAST_BETA_INVERSE}")
+        if self.backbone == "resnext101" and self.backbone_width % 16:
+            raise ValueError("resnext101: backbone_width must be a multiple of 16, for 32 groups of twice as many")
+        return self
+
+    @property
+    def dilation_hr(self) -> int:
+        """Pixels from tap to tap of an HR filter."""
+        return 1 if self.upsampling == "cgmul" else self.scale
+
+    @property
+    def taps_hr(self) -> int:
+        """Taps of an HR filter, channels of an HR map."""
+        return self.kernel_hr**2 if self.upsampling == "cgmul" else self.kernel_lr**2
+
+    @property
+    def taps_lr(self) -> int:
+        """Taps of an LR filter; with scale = 1, where LR is HR, those of an HR filter."""
+        return self.taps_hr if self.scale == 1 else self.kernel_lr**2

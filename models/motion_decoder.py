@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..schemas.cgm_net import CgmNetSection
+from .filter_head import FilterHead
 from .pixel_adaptive import identity_filter
 
 
 class MotionDecoder(nn.Module):
     """Four times trilinear upsampling and a 3x3x3 convolution, one more for F_motion, 1x1x1 for the maps' k² taps.
 
-    The maps are predicted as differences from the identity filter and start as it: their convolution starts at zero.
+    The maps are predicted as differences from the identity filter, and start as it.
     """
 
     identity: Tensor
@@ -34,8 +35,7 @@ class MotionDecoder(nn.Module):
             for before, width in pairwise(widths)
         )
         self.motion = nn.Conv3d(widths[-1], config.motion_channels, 3, padding=1)
-        self.head = nn.Conv3d(config.motion_channels, config.taps_lr, 1)
-        zero(self.head)
+        self.head = FilterHead(nn.Conv3d(config.motion_channels, config.taps_lr, 1))
         kernel = round(config.taps_lr**0.5)
         self.register_buffer("identity", identity_filter(kernel).view(-1, 1, 1, 1), persistent=False)
 
@@ -46,7 +46,7 @@ class MotionDecoder(nn.Module):
         for conv, size in zip(self.convs, sizes, strict=True):
             x = conv(x if tuple(x.shape[2:]) == size else F.interpolate(x, size, mode="trilinear"))
         motion: Tensor = self.motion(x)
-        return motion, self.head(motion).float() + self.identity
+        return motion, self.head(motion) + self.identity
 
 
 def target_sizes(steps: int, frames: int, side: int, scale: int) -> list[tuple[int, int, int]]:
@@ -58,10 +58,3 @@ def target_sizes(steps: int, frames: int, side: int, scale: int) -> list[tuple[i
     strides = [max(scale, min(16 >> step, scale << (3 - step))) for step in range(4)]
     times = [max(steps, -(-frames // (8 >> step))) for step in range(4)]
     return [(time, -(-side // stride), -(-side // stride)) for time, stride in zip(times, strides, strict=True)]
-
-
-def zero(conv: nn.Conv2d | nn.Conv3d) -> None:
-    """Set weights and bias to 0: what `conv` adds to starts untouched."""
-    nn.init.zeros_(conv.weight)
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)

@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..schemas.cgm_net import CgmNetSection
-from .motion_decoder import zero
+from .filter_head import FilterHead
 from .pixel_adaptive import Padding, identity_filter, synthesise
 
 
 class ContextGuidedUpsampling(nn.Module):
     """CGMUL: a 3x3 convolution of context, motion and their similarity gives s·s filters for each LR pixel.
 
-    The filters are predicted as differences from the identity and start as it: the convolution starts at zero.
+    The filters are predicted as differences from the identity, and start as it.
     """
 
     identity: Tensor
@@ -27,15 +27,15 @@ class ContextGuidedUpsampling(nn.Module):
     def __init__(self, config: CgmNetSection) -> None:
         super().__init__()
         self._scale, self._padding = config.scale, config.padding
-        self.conv = nn.Conv2d(4 * config.motion_channels + 1, config.scale**2 * config.taps_hr, 3, padding=1)
-        zero(self.conv)
+        channels, taps = 4 * config.motion_channels + 1, config.scale**2 * config.taps_hr
+        self.head = FilterHead(nn.Conv2d(channels, taps, 3, padding=1))
         self.register_buffer("identity", identity_filter(config.kernel_hr).view(-1, 1, 1), persistent=False)
 
     def forward(self, context: Tensor, motion: Tensor, maps_lr: Tensor) -> Tensor:
         """F_context and F_motion (N, C, h, w) and M_LR (N, k², h, w) to M_HR (N, k̂², s·h, s·w)."""
         similar = similarity(context, motion, maps_lr, self._padding)
         features = torch.cat((context, motion, similar, similar * context, similar * motion), dim=1)
-        return shuffle(self.conv(features), self._scale).float() + self.identity
+        return shuffle(self.head(features), self._scale) + self.identity
 
 
 class InterpolatedUpsampling(nn.Module):

@@ -15,4 +15,6 @@ def test_the_papers_extractor_has_683_thousand_parameters_and_stride_4():
 def test_every_scale_has_its_stride_and_the_same_parameters(scale):
     context, reference = ContextExtractor(8, scale), ContextExtractor(8, 4)
     assert context(torch.zeros(1, 3, 48, 48)).shape == (1, 8, 48 // scale, 48 // scale)
-    assert {n: v.shape for n, v in context.state_dict().items()} == {n: v.shape for n, v in reference.state_dict().items()}
+    assert {n: v.shape for n, v in context.state_dict().items()} == {
+        n: v.shape for n, v in reference.state_dict().items()
+    }

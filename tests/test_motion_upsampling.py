@@ -50,13 +50,13 @@ def test_the_layer_has_the_papers_parameters_and_starts_as_the_identity():
     hr = layer(torch.randn(2, 128, 3, 3), torch.randn(2, 128, 3, 3), torch.randn(2, 9, 3, 3))
     assert torch.equal(hr, identity_filter(5).view(1, 25, 1, 1).expand(2, 25, 12, 12))
     (hr * torch.randn_like(hr)).sum().backward()
-    assert layer.conv.weight.grad.abs().sum() > 0
+    assert layer.head.conv.weight.grad.abs().sum() > 0
 
 
 def test_features_are_concatenated_in_the_order_of_equation_4():
     layer = ContextGuidedUpsampling(CgmNetSection(motion_channels=2, scale=2, kernel_lr=1, kernel_hr=1)).double()
     seen = []
-    layer.conv.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    layer.head.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     context, motion, maps = random(1, 2, 3, 3), random(1, 2, 3, 3, seed=1), random(1, 1, 3, 3, seed=2)
     layer(context, motion, maps)
     s = similarity(context, motion, maps)

@@ -21,7 +21,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def unfold(frames: Tensor, maps: Tensor) -> Tensor:
-    """Every pixel's neighbourhood as channels, the usual way: a k²-fold copy of the clip. Maps by rows, no mirroring."""
+    """Every pixel's neighbourhood as channels, the usual way: a k²-fold copy of the clip. Maps as in `by_rows`."""
     kernel, (n, c, h, w) = side_of(maps), frames.shape
     taps = F.unfold(F.pad(frames, (kernel // 2,) * 4, "replicate"), kernel).view(n, c, kernel**2, h, w)
     return torch.einsum("ncthw,nthw->nchw", taps, maps)

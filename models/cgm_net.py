@@ -5,7 +5,8 @@
 
 Map t of the first T - 1 moves frame t onto frame t + 1, which the encoder saw; map T predicts the frame after the clip.
 
-Shapes: B clips, T frames, S side of the crop, s scale, L = S / s, K and k² taps of the HR and LR filters.
+Shapes: B clips, T frames, S side of the crop, s scale, L = S / s, K and k² taps of the HR and LR filters. Any T and
+any H x W instead of S x S will do outside of training.
 """
 
 from __future__ import annotations
@@ -83,13 +84,21 @@ class CgmNet(nn.Module):
     def forward(self, clip: Tensor) -> MotionMaps:
         """Motion maps of clips (B, T, 3, S, S) in [-1, 1]."""
         features = self.encode(clip)
-        motion, lr = self.decoder(features)
+        motion, lr = self.decode(clip, features)
         return MotionMaps(features, lr, self.upsample(clip, motion, lr))
 
     def encode(self, clip: Tensor) -> Tensor:
         """F_v of clips (B, T, 3, S, S) in [-1, 1]."""
         features: Tensor = self.encoder(normalise(clip.transpose(1, 2), KINETICS_MEAN, KINETICS_STD))
         return features
+
+    def decode(self, clip: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """F_motion (B, C, T, L, L) and M_LR of a clip and its F_v. ValueError unless scale divides the sides."""
+        frames, _, height, width = clip.shape[1:]
+        if height % self.config.scale or width % self.config.scale:
+            raise ValueError(f"{height}x{width} frames: sides must be multiples of scale = {self.config.scale}")
+        motion, lr = self.decoder(features, (frames, height, width))
+        return motion, lr
 
     def classify(self, maps: MotionMaps) -> list[Tensor]:
         """Scores (B, classes) of the backbone and of each kind of maps that the pipeline classifies."""
@@ -177,7 +186,7 @@ def scores(net: CgmNet, clip: Tensor) -> Tensor:
     encoded = net.encode(clip)
     if not net.actions:
         return fuse([net.encoder.classify(encoded)])
-    motion, lr = net.decoder(encoded)
+    motion, lr = net.decode(clip, encoded)
     hr = net.upsample(clip, motion, lr) if "hr" in net.actions else lr
     return fuse(net.classify(MotionMaps(encoded, lr, hr)))
 

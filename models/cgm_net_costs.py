@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor, nn
 
 from ..schemas.cgm_net import CgmNetSection, Pipeline
 from .cgm_net import CgmNet, scores
@@ -19,7 +18,7 @@ PAPER = {"backbone": (33.2, 19.3), "lr": (45.73, 30.3), "hr": (48.12, 155.7), "l
 
 @dataclass(frozen=True)
 class PipelineCost:
-    """parameters: all that inference touches. macs: multiply-accumulates of its convolutions and matrix products for
+    """parameters: all that inference touches. macs: multiply-accumulates of its convolutions and linear layers for
     one clip; the filters of the similarity map, below 0.1 % of them, are left out."""
 
     pipeline: Pipeline
@@ -34,12 +33,20 @@ def pipeline_costs(config: CgmNetSection, classes: int) -> list[PipelineCost]:
 
 
 def _cost(config: CgmNetSection, classes: int) -> PipelineCost:
-    with torch.device("meta"), torch.no_grad():
+    macs: list[int] = []
+
+    def count(module: nn.Module, _: tuple[Tensor, ...], out: Tensor) -> None:
+        assert isinstance(module.weight, Tensor)
+        macs.append(out.numel() * module.weight[0].numel())
+
+    with torch.device("meta"):
         net = CgmNet(config, classes).eval()
-        with FlopCounterMode(display=False) as counter:
-            scores(net, torch.empty(1, config.clip_frames, 3, config.crop, config.crop))
-    # FlopCounterMode counts two operations for each multiply-accumulate
-    return PipelineCost(config.pipeline, count_parameters(*_touched(net)), counter.get_total_flops() // 2)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.Linear):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        scores(net, torch.empty(1, config.clip_frames, 3, config.crop, config.crop, device="meta"))
+    return PipelineCost(config.pipeline, count_parameters(*_touched(net)), sum(macs))
 
 
 def _touched(net: CgmNet) -> list[nn.Module]:

@@ -71,6 +71,15 @@ def test_every_variant_starts_by_copying_the_last_frame(fields):
         assert torch.equal(out["loss"], out["hr"])
 
 
+def test_frames_of_another_size_and_clips_of_another_length_have_maps_too():
+    net = net_of(TINY).eval()
+    maps = net(torch.zeros(1, 3, 3, 24, 40))
+    assert maps.lr.shape == (1, 9, 3, 6, 10)
+    assert maps.hr.shape == (1, 25, 3, 24, 40)
+    with pytest.raises(ValueError, match="24x42 frames: sides must be multiples of scale = 4"):
+        net(torch.zeros(1, 3, 3, 24, 42))
+
+
 def test_the_encoder_does_not_see_the_frame_after_the_clip():
     net, batch = net_of(TINY), moving_squares()
     for parameter in (net.decoder.head.conv.weight, net.upsampling.head.conv.weight):
@@ -85,16 +94,16 @@ def test_the_encoder_does_not_see_the_frame_after_the_clip():
 
 
 def test_a_tiny_batch_is_learned_far_beyond_copying():
-    net, batch = net_of(tiny(clip_frames=2)), moving_squares(frames=3)
+    net, batch = net_of(tiny(clip_frames=2, crop=24, backbone_width=4)), moving_squares(frames=3, side=24)
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
-    for _ in range(50):
+    for _ in range(30):
         out = loss(net, batch)
         optimiser.zero_grad()
         out["loss"].backward()
         optimiser.step()
     out = loss(net, batch)
-    assert out["hr"] < 0.35 * out["copy"]
-    assert out["next"] < 0.5 * out["copy"]
+    assert out["hr"] < 0.4 * out["copy"]
+    assert out["next"] < 0.4 * out["copy"]
 
 
 @pytest.mark.parametrize("fields", [{}, {"upsampling": "bilinear"}, {"scale": 1, "pipeline": "hr"}], ids=str)
@@ -139,15 +148,21 @@ def test_scores_are_averaged_over_what_the_pipeline_names(pipeline, heads):
     torch.testing.assert_close(fused.sum(dim=1), torch.ones(2))
 
 
-def test_scoring_computes_only_what_the_pipeline_needs():
-    for pipeline, untouched in [("backbone", ("decoder", "context", "upsampling")), ("lr", ("context", "upsampling"))]:
-        net = net_of(tiny(lambda_class=10.0, pipeline=pipeline), 3).eval()
-        ran = []
-        for name, module in net.named_children():
-            module.register_forward_hook(lambda module, args, out, name=name: ran.append(name))
-        with torch.no_grad():
-            scores(net, torch.zeros(1, 4, 3, 32, 32))
-        assert not set(untouched) & set(ran)
+@pytest.mark.parametrize(
+    ("pipeline", "modules"),
+    [
+        ("backbone", ["encoder"]),
+        ("lr", ["encoder", "decoder"]),
+        ("hr", ["encoder", "decoder", "context", "upsampling"]),
+    ],
+)
+def test_scoring_computes_only_what_the_pipeline_needs(pipeline, modules):
+    net, ran = net_of(tiny(lambda_class=10.0, pipeline=pipeline), 3).eval(), []
+    for name, module in net.named_children():
+        module.register_forward_hook(lambda module, args, out, name=name: ran.append(name))
+    with torch.no_grad():
+        scores(net, torch.zeros(1, 4, 3, 32, 32))
+    assert ran == modules
 
 
 @pytest.mark.parametrize(("backbone", "width"), [("resnet18", 8), ("resnet50", 32), ("slowfast-small", 36)])

@@ -14,7 +14,7 @@ def test_a_head_starts_at_zero_and_is_its_convolution_over_the_root_of_the_fan_i
 
 @pytest.mark.parametrize("channels", [8, 512])
 def test_one_step_of_adam_stays_near_zero_for_any_number_of_inputs(channels):
-    """All inputs 1 and all gradients alike, the worst case: lr · √(9 · channels), where a plain sum moves by its square."""
+    """Inputs and gradients all alike, the worst case: lr · √(9 · channels); a plain sum moves by the square of it."""
     head = FilterHead(nn.Conv2d(channels, 1, 3, bias=True))
     optimiser = torch.optim.Adam(head.parameters(), lr=1e-3)
     x = torch.ones(1, channels, 3, 3)

@@ -8,7 +8,7 @@ TINY = {"decoder_widths": (4, 4, 4, 4), "motion_channels": 6}
 
 
 def test_sizes_for_16_frames_of_112_pixels_are_those_of_the_encoder_backwards():
-    assert target_sizes(1, 16, 112, 4) == [(2, 7, 7), (4, 14, 14), (8, 28, 28), (16, 28, 28)]
+    assert target_sizes(1, (16, 112, 112), 4) == [(2, 7, 7), (4, 14, 14), (8, 28, 28), (16, 28, 28)]
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ def test_sizes_for_16_frames_of_112_pixels_are_those_of_the_encoder_backwards():
     [(1, [14, 28, 56, 112]), (2, [7, 14, 28, 56]), (8, [7, 14, 14, 14]), (16, [7, 7, 7, 7])],
 )
 def test_other_scales_end_at_their_own_size(scale, sides):
-    assert [height for _, height, _ in target_sizes(1, 16, 112, scale)] == sides
+    assert [height for _, height, _ in target_sizes(1, (16, 112, 112), scale)] == sides
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_other_scales_end_at_their_own_size(scale, sides):
     ],
 )
 def test_time_doubles_up_to_the_clips_and_never_falls(steps, frames, times):
-    assert [time for time, _, _ in target_sizes(steps, frames, 112, 4)] == times
+    assert [time for time, _, _ in target_sizes(steps, (frames, 112, 112), 4)] == times
 
 
 def test_widths_give_the_parameters_of_the_paper():
@@ -45,7 +45,9 @@ def test_widths_give_the_parameters_of_the_paper():
 def test_any_length_and_side_decodes_to_its_lr_size(frames, side, channels):
     config = CgmNetSection(clip_frames=frames, crop=side, **TINY)
     decoder = MotionDecoder(channels, config)
-    motion, maps = decoder(torch.randn(2, channels, -(-frames // 16), -(-side // 32), -(-side // 32)))
+    motion, maps = decoder(
+        torch.randn(2, channels, -(-frames // 16), -(-side // 32), -(-side // 32)), (frames, side, side)
+    )
     assert motion.shape == (2, 6, frames, side // 4, side // 4)
     assert maps.shape == (2, 9, frames, side // 4, side // 4)
 
@@ -53,7 +55,7 @@ def test_any_length_and_side_decodes_to_its_lr_size(frames, side, channels):
 def test_maps_start_as_the_identity_and_can_leave_it():
     torch.manual_seed(0)
     decoder = MotionDecoder(8, CgmNetSection(clip_frames=2, crop=32, kernel_lr=5, **TINY))
-    _, maps = decoder(torch.randn(2, 8, 1, 1, 1))
+    _, maps = decoder(torch.randn(2, 8, 1, 1, 1), (2, 32, 32))
     assert torch.equal(maps[:, 12], torch.ones_like(maps[:, 12]))
     assert maps.abs().sum() == maps[:, 12].sum()
     (maps * torch.randn_like(maps)).sum().backward()

@@ -61,7 +61,7 @@ GOOD = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
 def test_damaged_safetensors_are_one_clear_line(tmp_path, content):
     path = tmp_path / "bad.safetensors"
     path.write_bytes(content)
-    with pytest.raises(MotionpipeError, match="bad.safetensors: not a safetensors file") as error:
+    with pytest.raises(MotionpipeError, match=r"bad\.safetensors: not a safetensors file") as error:
         read_weights(path)
     assert "\n" not in str(error.value)
 

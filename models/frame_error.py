@@ -22,7 +22,10 @@ def l1_error(predicted: Tensor, truth: Tensor) -> Tensor:
 
 
 def psnr(predicted: Tensor, truth: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of frames (N, 3, H, W) on [-1, 1], over all colours: (N,) dB, inf where equal."""
+    """Peak signal-to-noise ratio of frames (N, 3, H, W) on [-1, 1], over all colours: (N,) dB.
+
+    inf where equal, as frames that a video repeats are after copying: who averages must say what becomes of them.
+    """
     squared = (predicted.clamp(-1, 1) - truth).square().flatten(1).mean(dim=1)
     return 10 * torch.log10(2**2 / squared)
 

@@ -17,8 +17,8 @@ def load_weights(net: nn.Module, weights: Mapping[str, Tensor], leave_out: Itera
     """
     prefixes = tuple(leave_out)
     given = {name.removeprefix("module."): value for name, value in weights.items()}
-    given = {name: value for name, value in given.items() if not name.startswith(prefixes or ("\0",))}
-    own = {name: value for name, value in net.state_dict().items() if not name.startswith(prefixes or ("\0",))}
+    given = {name: value for name, value in given.items() if not name.startswith(prefixes)}
+    own = {name: value for name, value in net.state_dict().items() if not name.startswith(prefixes)}
     missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
     unknown = [name for name in given if name not in own]
     other = [

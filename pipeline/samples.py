@@ -20,7 +20,7 @@ from ..schemas.registration import RegisteredFrame, Registration
 from .coded_stream import CodedStream, RGBFrame, code_depth, code_rgb, hash_files
 from .depth_codec import DepthFrame
 from .depth_frames import reduce_depth
-from .fetch_files import SourcePath, local_files
+from .fetch_files import SourcePath, blaming_files, local_files
 from .joints import read_joints, stored_joints
 from .registered_frames import outside_share, registered_joints, registered_recording, warp_to_depth, warp_to_rgb
 from .segments import Segment, contract, cut_segments
@@ -43,7 +43,7 @@ def build_samples(
     memory. Raises BadSampleError where a stream cannot be used, if need be after some of the segments: then none of
     them counts. Of a source behind a URI, the files are there from the first segment to the last.
     """
-    with local_files(base, planned.recording.files) as files:
+    with local_files(base, planned.recording.files) as files, blaming_files():
         yield from _samples_of(planned, dataset, files, config, registration)
 
 

@@ -85,7 +85,7 @@ class Segment:
         return sum(frame.resized for frame in self._own_frames(name, streams))
 
     def made_up(self, name: str, streams: Streams) -> int:
-        """Frames that the decoder partly made up: those that are stored or, of a stream that follows another, all of its own."""
+        """Frames that the decoder partly made up: stored ones or, of a stream that follows another, all of its own."""
         if not streams[name].picks:
             return len(self.logs[name].corrupt)
         return sum(frame.corrupt for frame in self._own_frames(name, streams))

@@ -108,7 +108,7 @@ def by_file_name(paths: Iterable[str]) -> dict[str, str]:
 def streams_by_recording(
     source: SourcePath, recording: re.Pattern[str], endings: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, str]]:
-    """Recordings below `source` whose files are named RECORDING + ending: name, sorted, to stream to path.
+    """Recordings below `source` whose files are named RECORDING + ending, in any case: name to stream to path.
 
     `recording` is what a whole name must match; of the endings of a stream, the first that is there counts.
     """
@@ -117,12 +117,16 @@ def streams_by_recording(
     for path in walk_files(source, every):
         name = path.rsplit("/", 1)[-1]
         for ending in every:
-            if name.endswith(ending) and recording.fullmatch(name.removesuffix(ending)):
-                named[ending].append((name.removesuffix(ending), path))
+            stem = name[: -len(ending)]
+            if name.lower().endswith(ending.lower()) and recording.fullmatch(stem):
+                named[ending].append((stem, path))
     found: dict[str, dict[str, str]] = {}
     for stream, choices in endings.items():
         for ending in choices:
-            by_file_name(path for _, path in named[ending])
+            once: dict[str, str] = {}
             for name, path in named[ending]:
+                if name in once:
+                    raise MotionpipeError(f"{name}{ending} is there twice: {once[name]} and {path}; remove one of them")
+                once[name] = path
                 found.setdefault(name, {}).setdefault(stream, path)
     return dict(sorted(found.items()))

@@ -94,6 +94,14 @@ def test_streams_are_gathered_by_recording(tmp_path):
     }
 
 
+def test_endings_may_be_in_any_case(tmp_path):
+    make(tmp_path, "a01_D.BIN", "a01_rgb.AVI", "A02_rgb.avi")
+    assert streams_by_recording(tmp_path, NAME, ENDINGS) == {"a01": {"depth": "a01_D.BIN", "rgb": "a01_rgb.AVI"}}
+    make(tmp_path, "a01_d.bin")
+    with pytest.raises(MotionpipeError, match=r"there twice: a01_D.BIN and a01_d.bin"):
+        streams_by_recording(tmp_path, NAME, ENDINGS)
+
+
 def test_only_files_of_recordings_must_be_unique(tmp_path):
     make(tmp_path, "x/readme_rgb.avi", "y/readme_rgb.avi", "x/a01_rgb.avi")
     assert list(streams_by_recording(tmp_path, NAME, ENDINGS)) == ["a01"]

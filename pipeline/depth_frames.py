@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -85,6 +86,11 @@ def _listed_pngs(folder: Path) -> list[Path]:
     files = depth_png_files(folder)
     if not files:
         raise BadSampleError("no-depth-frames", f"{folder} holds no *Depth-*.png; copy it again")
+    for file, other in pairwise(files):
+        if _number(file) == _number(other):
+            raise BadSampleError(
+                "unreadable-depth", f"{folder}: {file.name} and {other.name} are both frame {_number(file)}; remove one"
+            )
     return files
 
 
@@ -92,7 +98,7 @@ def depth_png_files(folder: Path) -> list[Path]:
     """NTU's depth files of a folder (`MDepth-%08d.png` or `Depth-%08d.png`), sorted by number."""
     files = [file for file in folder.glob("*Depth-*.png") if _NAME.fullmatch(file.name)] if folder.is_dir() else []
     masked = [file for file in files if file.name.startswith("M")]
-    return sorted(masked or files, key=_number)
+    return sorted(masked or files, key=lambda file: (_number(file), file.name))
 
 
 def _number(file: Path) -> int:

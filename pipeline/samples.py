@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +18,10 @@ from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
 from ..schemas.recording import PlannedRecording, Recording
 from ..schemas.registration import RegisteredFrame, Registration
-from .coded_stream import CodedStream, RGBFrame, code_depth, code_rgb, hash_files
+from .coded_stream import CodedFrame, CodedStream, RGBFrame, code_depth, code_rgb, hash_files
 from .depth_codec import DepthFrame
 from .depth_frames import reduce_depth
-from .fetch_files import SourcePath, local_files
+from .fetch_files import SourcePath, blaming_files, local_files
 from .joints import read_joints, stored_joints
 from .registered_frames import outside_share, registered_joints, registered_recording, warp_to_depth, warp_to_rgb
 from .segments import Segment, contract, cut_segments
@@ -43,7 +44,7 @@ def build_samples(
     memory. Raises BadSampleError where a stream cannot be used, if need be after some of the segments: then none of
     them counts. Of a source behind a URI, the files are there from the first segment to the last.
     """
-    with local_files(base, planned.recording.files) as files:
+    with local_files(base, planned.recording.files) as files, blaming_files():
         yield from _samples_of(planned, dataset, files, config, registration)
 
 
@@ -130,6 +131,7 @@ def _open_registered(
         )
         return {"rgb": rgb, "depth": depth}
     known: dict[int, DepthFrame] = {}
+    ahead: deque[CodedFrame] = deque()
 
     def remember(frame: DepthFrame, slot: int) -> DepthFrame:
         for old in [number for number in known if number < slot - _REMEMBERED]:
@@ -138,9 +140,16 @@ def _open_registered(
         return known[slot]
 
     def register(frame: RGBFrame, slot: int) -> RGBFrame:
+        while max(known) < slot and (later := next(source, None)):  # RGB that lost frames runs ahead of depth
+            ahead.append(later)
         return warp_to_depth(frame, registration, depth.size, known.get(slot))
 
+    def in_turn() -> Iterator[CodedFrame]:
+        while frame := ahead.popleft() if ahead else next(source, None):
+            yield frame
+
     depth = code_depth(files["depth"], recording.depth_unit_mm, config, remember)
+    source, depth.frames = depth.frames, in_turn()
     return {"depth": depth, "rgb": code_rgb(files["rgb"], config, register)}
 
 

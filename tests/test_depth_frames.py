@@ -1,3 +1,5 @@
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -47,6 +49,13 @@ def test_depth_is_never_enlarged(short_side):
 def test_no_frames(tmp_path):
     assert reason_of(tmp_path) == "no-depth-frames"
     assert reason_of(tmp_path / "absent") == "no-depth-frames"
+
+
+def test_two_files_of_one_number(tmp_path, write_depth):
+    folder = write_depth(tmp_path / "d", np.full((3, 4, 6), 7, np.uint16))
+    shutil.copy(folder / "MDepth-00000002.png", folder / "MDepth-2.png")
+    with pytest.raises(BadSampleError, match=r"MDepth-00000002.png and MDepth-2.png are both frame 2; remove one"):
+        list(iterate_depth(folder))
 
 
 @pytest.mark.parametrize(

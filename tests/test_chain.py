@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 import torch
 import webdataset as wds
 from click.testing import CliRunner
+from motionpipe.jobs.artefact_lock import artefact_lock
 from motionpipe.jobs.cli import main
 from motionpipe.jobs.codebook import read_codebook
 from motionpipe.jobs.recipe_files import load_recipe
@@ -401,13 +401,10 @@ def test_an_interrupt_of_ray_workers_in_training_exits_with_130(store, recipe, t
     assert stop_when(words, (other / "runs/stopped/metrics.jsonl").exists, signal.SIGINT) == 130
 
 
-def test_a_second_writer_is_told_to_wait(store, source, recipe, tmp_path):
-    other = tmp_path / "store"
-    (other / "shards").mkdir(parents=True)
-    (other / "shards/.lock").write_text(f"{socket.gethostname()} {os.getpid()}")
-    words = ("shard", "--dataset", "ntu", "--source", source, *common(other, recipe))
-    assert "is being written by process" in run(*words, code=1)
-    (other / "shards/.lock").write_text(f"{socket.gethostname()} 999999999")  # no process has this number
+def test_a_second_writer_is_told_to_wait(source, recipe, tmp_path):
+    words = ("shard", "--dataset", "ntu", "--source", source, *common(tmp_path / "store", recipe))
+    with artefact_lock(Store(str(tmp_path / "store")), "shards"):
+        assert f"shards is being written by process {os.getpid()}" in run(*words, code=1)
     run(*words)
 
 

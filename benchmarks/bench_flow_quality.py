@@ -29,7 +29,7 @@ from motionpipe.jobs.shard import shard
 from motionpipe.pipeline.artefacts import SHARDS, read_manifest, read_samples
 from motionpipe.pipeline.depth_intensity import rgb_as_grey, shading
 from motionpipe.pipeline.estimate_flow import flow_stride
-from motionpipe.pipeline.flow_pictures import diverging_colours, draw_arrows, round_up, wheel_colours
+from motionpipe.pipeline.flow_pictures import diverging_colours, draw_arrows, round_up, valid_box, wheel_colours
 from motionpipe.pipeline.lift_optical_flow import sample_depth
 from motionpipe.pipeline.read_sample import has_stream, read_array, read_clip
 from motionpipe.pipeline.skeleton import COLUMNS
@@ -40,6 +40,7 @@ COMMAND = "python benchmarks/bench_flow_quality.py"
 MOVING_M, JOINT_MOVES_M, JOINT_DEPTH_M = 0.010, 0.020, 0.25
 METHODS = {
     "pd": pd,
+    "pd, lambda_i 0.32": functools.partial(pd, lambda_i=0.32),
     "pd, 3 warps": functools.partial(pd, warps=3),
     "dis-medium": functools.partial(lifted, OPTICAL["dis-medium"]),
     "tv-l1": functools.partial(lifted, OPTICAL["tv-l1"]),
@@ -212,20 +213,26 @@ def report_pairs(title: str, found: list[dict[str, dict[str, Array]]], joints: l
 
 
 def pictures(file: Path, pair: Pair, estimates: dict[str, Estimate]) -> None:
-    """A row for each method: frame with arrows, colour wheel of right and down, away."""
+    """A row for each method, around what has depth: frame with arrows, colour wheel of right and down, away."""
     lengths = np.linalg.norm(estimates["pd"].motion, axis=0)[estimates["pd"].valid]
     scale = round_up(float(np.percentile(lengths, 98))) if lengths.size else 1.0
-    frame = cv2.cvtColor(np.rint(pair.grey1).astype(np.uint8), cv2.COLOR_GRAY2RGB)
+    box = valid_box(pair.depth1 > 0, 8)
+    zoom = max(1, round(320 / (box[0].stop - box[0].start)))
+    frame = enlarged(cv2.cvtColor(np.rint(pair.grey1[box]).astype(np.uint8), cv2.COLOR_GRAY2RGB), zoom)
     rows = []
     for name, one in estimates.items():
-        known = one.valid & (pair.depth1 > 0)
-        cells = (slice(None), slice(4, None, 8), slice(4, None, 8))
-        arrows = draw_arrows(frame, one.optical[cells], 8, known[cells[1:]], every=2, factor=3)
-        cv2.putText(arrows, f"{name}, {1e3 * scale:.0f} mm", (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 90, 0), 1)
-        maps = wheel_colours(one.motion[:2], scale, known), diverging_colours(one.motion[2], scale, known)
-        rows.append(np.hstack([arrows, *maps]))
+        known, motion = (one.valid & (pair.depth1 > 0))[box], one.motion[:, *box]
+        every = (slice(None), slice(3, None, 6), slice(3, None, 6))
+        arrows = draw_arrows(frame, one.optical[:, *box][every], 6 * zoom, known[every[1:]], factor=2 * zoom)
+        cv2.putText(arrows, f"{name}, {1e3 * scale:.0f} mm", (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 90, 0), 1)
+        maps = wheel_colours(motion[:2], scale, known), diverging_colours(motion[2], scale, known)
+        rows.append(np.hstack([arrows, *(enlarged(one_map, zoom) for one_map in maps)]))
     file.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(file), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+
+
+def enlarged(picture: Array, zoom: int) -> Array:
+    return picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
 def real(title: str, items: Iterator[tuple[Any, ...]], out: Path | None, drawn: int) -> None:

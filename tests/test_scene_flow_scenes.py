@@ -101,6 +101,22 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+def test_optical_flow_of_planes_follows_the_formulas() -> None:
+    """u = f d / Z where it shifts by d; u = -x w / (Z + w) around the principal point where it recedes by w."""
+    camera = Camera(140.0, 120.0, 70.0, 65.0, 150, 118)
+    inner = slice(6, -6), slice(6, -6)
+    x, y = np.arange(150) - camera.cx, np.arange(118)[:, None] - camera.cy
+    for right, down, away in ((0.04, 0, 0), (0, -0.04, 0), (0, 0, 0.06), (0, 0, -0.06)):
+        pair = trace_pair(camera, [wall((right, down, away))])
+        images = (pair.intensity1, pair.depth1, pair.intensity2, pair.depth2)
+        flow = scene_flow(RGBDPair(*(torch.from_numpy(image).float()[None] for image in images)), camera, PUBLISHED)
+        u, v = flow.optical[0].numpy()
+        after = 2.0 + away
+        assert np.abs(u - (camera.fx * right - x * away) / after)[inner].mean() < 0.06
+        assert np.abs(v - (camera.fy * down - y * away) / after)[inner].mean() < 0.06
+        np.testing.assert_allclose(flow.motion[0, 2].numpy()[inner], away, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("body", "bound_mm", "times_better"),
     [

@@ -195,7 +195,9 @@ def _intrinsics(recording: Recording, streams: dict[str, CodedStream]) -> dict[s
 
 
 def camera_of(meta: dict[str, Any]) -> Camera:
-    """Intrinsics of the stored depth frames of a sample's JSON."""
+    """Intrinsics of the stored depth frames of a sample's JSON; BadSampleError where it has none."""
+    if "depth" not in meta["intrinsics"]:
+        raise BadSampleError("no-intrinsics", f"{meta['key']}: depth without its camera's focal length; shard it again")
     return Camera(**meta["intrinsics"]["depth"])
 
 

@@ -3,7 +3,8 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
-from motionpipe.pipeline.estimate_flow import brightness_of, estimate_flow, flow_stride
+from motionpipe.pipeline.dense_flow import brightness_of
+from motionpipe.pipeline.estimate_flow import estimate_flow
 from motionpipe.schemas.camera import Camera
 from motionpipe.schemas.clip import Clip
 from motionpipe.schemas.errors import BadSampleError
@@ -32,7 +33,7 @@ def depth_clip(depth):
     [(0.1, 30.0, 3), (0.1, 15.0, 2), (0.1, 29.97, 3), (0.01, 30.0, 1), (0.1, 1.0, 1), (1.0, 24.0, 24)],
 )
 def test_stride(step_s, fps, stride):
-    assert flow_stride(step_s, fps) == stride
+    assert FlowSection(step_s=step_s).stride_at(fps) == stride
 
 
 def test_a_receding_plane_moves_away_in_metres():
@@ -54,7 +55,8 @@ def test_the_stride_follows_from_the_rate():
 def test_the_batch_is_a_matter_of_speed_alone():
     depth = receding_plane(4) + np.random.default_rng(0).integers(0, 9, (4, 60, 80)).astype(np.uint16)
     config = FlowSection(method="pd", iterations=10)
-    flows = [estimate_flow(depth_clip(depth), 10.0, config, batch).flow for batch in (1, 2, 4)]
+    sizes = [pairs * 60 * 80 for pairs in (1, 2, 4)]
+    flows = [estimate_flow(depth_clip(depth), 10.0, config, pixels_per_call=size).flow for size in sizes]
     np.testing.assert_array_equal(flows[0], flows[1])
     np.testing.assert_array_equal(flows[0], flows[2])
 

@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import matplotlib
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,20 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from ..pipeline import flow_pictures as fp
-from ..pipeline.pair_pictures import FlowPair, as_picture, frame_with_arrows, pair_scales
+from ..pipeline.pair_pictures import FlowPair, as_picture, frame_with_arrows, in_pixels, pair_scales, widened
 from ..schemas.recipe import FlowSection
 
 _STYLE: Any = {"text.parse_math": False, "font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left"}
 _WIDTH_IN = 15.0
 _DPI = 110
+_NARROWEST = 0.75
+_ARROWS_SIDE, _MOST_ARROWS = 900, 32
+_RESIDUAL_GREY = 60.0
+_FRAME = "#d6249f"
 _COUNTS, _LOST, _UNKNOWN = "#e8f0e8", "#e08a1e", "#28282c"
+
+
+_Box = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -90,31 +98,28 @@ def preview_png(preview: Preview) -> bytes:
     """The picture as a PNG file; the same preview gives the same bytes but for its time."""
     pair = preview.shown
     scale, scale_away = pair_scales([pair])
-    box = pair.pixel_box()
+    cells = widened(pair.box, pair.known.shape, _NARROWEST)
+    box = in_pixels(cells, pair.cell)
     height, width = (part.stop - part.start for part in box)
-    panel_in = _WIDTH_IN / 3 - 0.7
+    rows_in = min((_WIDTH_IN / 3 - 1.1) * height / width, 6.0) + 0.75
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(
-            figsize=(_WIDTH_IN, 2 * (min(panel_in * height / width, 7.5) + 0.65) + 0.7), layout="constrained"
-        )
-        (whole, second, arrows), (wheel, away, valid) = figure.subplots(2, 3)
+        figure = Figure(figsize=(_WIDTH_IN, 2 * rows_in + 0.5), layout="constrained")
+        (whole, second, arrows), (wheel, along, counts) = figure.subplots(2, 3)
+        first_picture, second_picture = (as_picture(frame)[0] for frame in preview.frames)
         _whole_frame(whole, preview, box)
-        picture = as_picture(preview.frames[1])[0]
-        _show(second, picture[box], box, f"frame {preview.pair + preview.stride}")
-        on = as_picture(preview.frames[0])[0]
-        drawn, factor = frame_with_arrows(pair, on)
+        _show(second, second_picture[box], box, f"frame {preview.pair + preview.stride}")
+        drawn, factor = frame_with_arrows(pair, cells, first_picture, _ARROWS_SIDE, _MOST_ARROWS)
         _show(arrows, drawn, box, f"frame {preview.pair} and where its cells go, lengths ×{factor:g}")
-        known = preview.valid[box]
-        dense = preview.dense[(slice(None), *box)]
-        _show(
-            wheel,
-            fp.wheel_colours(dense[:2], scale, known),
-            box,
-            f"(δx, δy) across the picture [{preview.unit} a step]",
-        )
+        dense, known = preview.dense[(slice(None), *box)], preview.valid[box]
+        colours = fp.wheel_colours(dense[:2], scale, known)
+        _show(wheel, colours, box, f"(δx, δy) across the picture [{preview.unit} a step]")
         _wheel_legend(wheel, scale, preview.unit)
-        _depth_or_length(figure, away, preview, dense, known, box, scale if len(dense) == 2 else scale_away)
-        _validity(valid, preview, box)
+        if len(dense) == 3:
+            _away(along, dense[2], known, box, scale_away)
+            _validity(counts, preview, box)
+        else:
+            _length(along, dense, known, box, scale)
+            _residual(counts, preview, box)
         figure.suptitle(f"{preview.title}\n{preview.figures}", x=0.01, ha="left", fontsize=10.5)
         stream = io.BytesIO()
         with warnings.catch_warnings():
@@ -123,96 +128,105 @@ def preview_png(preview: Preview) -> bytes:
     return stream.getvalue()
 
 
-def _whole_frame(axes: Axes, preview: Preview, box: tuple[slice, slice]) -> None:
+def _whole_frame(axes: Axes, preview: Preview, box: _Box) -> None:
     picture, note = as_picture(preview.frames[0])
     height, width = picture.shape[:2]
-    _show(
-        axes,
-        picture,
-        (slice(0, height), slice(0, width)),
-        f"frame {preview.pair}" + (f", depth {note}" if note else ""),
-    )
+    title = f"frame {preview.pair}" + (f", depth {note}" if note else "")
+    _show(axes, picture, (slice(0, height), slice(0, width)), title)
     rows, cols = box
-    if (rows.stop - rows.start, cols.stop - cols.start) != (height, width):
-        size = cols.stop - cols.start, rows.stop - rows.start
-        axes.add_patch(Rectangle((cols.start - 0.5, rows.start - 0.5), *size, fill=False, edgecolor="#ff3fc8", lw=1.2))
-        axes.text(
-            cols.start,
-            rows.start - 2,
-            "shown at right and below",
-            color="#ff3fc8",
-            fontsize=8,
-            va="bottom",
-            clip_on=True,
-        )
+    size = cols.stop - cols.start, rows.stop - rows.start
+    if size != (width // preview.shown.cell * preview.shown.cell, height // preview.shown.cell * preview.shown.cell):
+        axes.add_patch(Rectangle((cols.start - 0.5, rows.start - 0.5), *size, fill=False, edgecolor=_FRAME, lw=1.4))
+        axes.set_xlabel("the frame marks what the other panels show", color=_FRAME, fontsize=8.5, loc="left")
 
 
-def _show(axes: Axes, picture: fp.Picture, box: tuple[slice, slice], title: str) -> None:
+def _show(axes: Axes, picture: fp.Picture, box: _Box, title: str) -> None:
     """A picture of the pixels of a box, with their places in the frame along its sides."""
     rows, cols = box
     extent = (cols.start - 0.5, cols.stop - 0.5, rows.stop - 0.5, rows.start - 0.5)
     axes.imshow(picture, extent=extent, interpolation="nearest")
     axes.set_title(title)
+    axes.set_anchor("N")
     axes.tick_params(labelsize=7, length=2)
 
 
 def _wheel_legend(axes: Axes, scale: float, unit: str) -> None:
-    """The wheel in a corner, its rim's length beside it."""
-    inset = axes.inset_axes((0.015, 0.015, 0.21, 0.21))
-    legend = fp.wheel_legend(181)
+    """The wheel beside the map, with the length of its rim."""
+    inset = axes.inset_axes((1.05, 0.62, 0.2, 0.3))
     place = (np.arange(181) + 0.5) / 181 * 2 - 1
     inside = np.hypot(*np.meshgrid(place, place)) <= 1
-    inset.imshow(np.dstack([legend, np.where(inside, 255, 0).astype(np.uint8)]), interpolation="bilinear")
-    inset.set_aspect("equal", anchor="SW")
+    wheel = np.dstack([fp.wheel_legend(181), np.where(inside, 255, 0).astype(np.uint8)])
+    inset.imshow(wheel, interpolation="bilinear")
     inset.axis("off")
-    inset.text(
-        188,
-        90,
-        f"rim: {scale:.3g} {unit}",
-        fontsize=8,
-        va="center",
-        bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1.5},
-    )
-    for x, y, text in ((90, 12, "up"), (90, 170, "down"), (14, 90, "left"), (168, 90, "right")):
-        inset.text(x, y, text, fontsize=6, ha="center", va="center", color="#222")
+    for x, y, text in (
+        (90, -16, "up"),
+        (90, 197, "down"),
+        (90, 252, f"rim {scale:.3g} {unit}"),
+        (90, 307, "grey: not"),
+    ):
+        inset.text(x, y, text, fontsize=8, ha="center", va="center")
+    inset.text(90, 345, "valid", fontsize=8, ha="center", va="center")
 
 
-def _depth_or_length(
-    figure: Figure,
-    axes: Axes,
-    preview: Preview,
-    dense: npt.NDArray[np.float32],
-    known: npt.NDArray[np.bool_],
-    box: tuple[slice, slice],
-    scale: float,
-) -> None:
-    """δz of scene flow, or the length of optical flow, with a bar of its colours."""
-    if len(dense) == 3:
-        picture, title, low = fp.diverging_colours(dense[2], scale, known), "δz, blue towards, red away", -scale
-        colours: Colormap = ListedColormap(fp.diverging_legend(256, 1)[0] / 255)
-    else:
-        length = np.hypot(dense[0], dense[1])
-        colours, title, low = matplotlib.colormaps["magma"], "length of the motion", 0.0
-        picture = np.rint(255 * colours(np.clip(length / scale, 0, 1))[..., :3]).astype(np.uint8)
-        picture[~known] = fp.UNKNOWN_GREY
-    _show(axes, picture, box, f"{title} [{preview.unit} a step]")
-    figure.colorbar(
-        ScalarMappable(Normalize(low, scale), colours),
-        ax=axes,
-        shrink=0.85,
-        pad=0.015,
-        extend="max" if low == 0 else "both",
-    )
+def _away(axes: Axes, away: npt.NDArray[np.float32], known: npt.NDArray[np.bool_], box: _Box, scale: float) -> None:
+    """δz of scene flow."""
+    _show(axes, fp.diverging_colours(away, scale, known), box, "δz, blue towards, red away [m a step]")
+    _bar(axes, ListedColormap(fp.diverging_legend(256, 1)[0] / 255), (-scale, scale), "both")
 
 
-def _validity(axes: Axes, preview: Preview, box: tuple[slice, slice]) -> None:
+def _length(axes: Axes, flow: npt.NDArray[np.float32], known: npt.NDArray[np.bool_], box: _Box, scale: float) -> None:
+    """Length of optical flow."""
+    _show(axes, _mapped(np.hypot(*flow), scale, known, "magma"), box, "length of the motion [px a step]")
+    _bar(axes, matplotlib.colormaps["magma"], (0, scale), "max")
+
+
+def _validity(axes: Axes, preview: Preview, box: _Box) -> None:
     """Pixels whose flow counts, those measured whose flow does not, and those without a measurement."""
     valid, measured = preview.valid[box], preview.measured[box]
     colours = np.rint(255 * np.array([to_rgb(colour) for colour in (_UNKNOWN, _LOST, _COUNTS)])).astype(np.uint8)
     picture = colours[measured.astype(int) + (measured & valid)]
-    share = 100 * preview.valid.mean()
-    _show(axes, picture, box, f"valid flow: {share:.1f} % of the frame")
-    depth = len(preview.dense) == 3
-    entries = [(_COUNTS, "counts"), (_LOST, "measured, does not count")] + ([(_UNKNOWN, "no depth")] if depth else [])
+    _show(axes, picture, box, f"valid flow: {100 * preview.valid.mean():.1f} % of the frame")
+    entries = [(_COUNTS, "counts"), (_LOST, "measured, does not count"), (_UNKNOWN, "no depth")]
     handles = [Patch(facecolor=colour, edgecolor="#777", label=text) for colour, text in entries]
-    axes.legend(handles=handles, loc="lower left", fontsize=7.5, framealpha=0.9)
+    axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(0, -0.05), ncols=3, fontsize=8, frameon=False, borderpad=0
+    )
+
+
+def _residual(axes: Axes, preview: Preview, box: _Box) -> None:
+    """What optical flow leaves unexplained: the second frame where the flow looks for a pixel, against that pixel."""
+    first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in preview.frames)
+    rows, cols = np.mgrid[: first.shape[0], : first.shape[1]].astype(np.float32)
+    moved = cv2.remap(
+        second, cols + preview.dense[0], rows + preview.dense[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    left, still = np.abs(moved - first), np.abs(second - first)
+    valid = preview.valid
+    picture = _mapped(left[box], _RESIDUAL_GREY, valid[box], "gray_r")
+    means = (float(image[valid].mean()) if valid.any() else 0.0 for image in (left, still))
+    title = "grey levels left: {:.1f} of {:.1f}".format(*means)
+    _show(axes, picture, box, title + ("" if valid.all() else f"; {100 * valid.mean():.1f} % valid"))
+    _bar(axes, matplotlib.colormaps["gray_r"], (0, _RESIDUAL_GREY), "max")
+
+
+def _mapped(
+    values: npt.NDArray[np.float32], scale: float, known: npt.NDArray[np.bool_], colours: str
+) -> npt.NDArray[np.uint8]:
+    """0 to scale in the colours of a map; grey, or blue where the map is grey itself, where not known."""
+    picture = np.rint(255 * matplotlib.colormaps[colours](np.clip(values / scale, 0, 1))[..., :3]).astype(np.uint8)
+    picture[~known] = (120, 150, 200) if "gray" in colours else fp.UNKNOWN_GREY
+    return picture
+
+
+def _bar(axes: Axes, colours: Colormap, span: tuple[float, float], extend: str) -> None:
+    figure = axes.figure
+    assert figure is not None
+    figure.colorbar(
+        ScalarMappable(Normalize(*span), colours),
+        ax=axes,
+        shrink=0.8,
+        pad=0.02,
+        extend=extend,
+        aspect=28,
+        panchor=False,
+    )

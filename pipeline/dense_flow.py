@@ -25,7 +25,7 @@ Field = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
 Images = tuple[Tensor, Tensor]
 PIXELS_PER_CALL = {"cpu": 100_000, "cuda": 4_000_000}
 """Pixels that are solved at once: on a CPU what its caches hold, on a GPU what keeps it busy within a few GB."""
-SLACK = {"m": 0.02, "px": 0.7}
+SLACK = {"m": 0.05, "px": 0.7}
 """Slack of the forward-backward check by the unit of the flow; 0.7 px is UnFlow's beta of 0.5 px^2."""
 
 

@@ -26,8 +26,8 @@ from .flow_pictures import (
     valid_box,
 )
 
-ARROWS_SIDE = 420
-_MOST_ARROWS = 28  # along the longer side
+ARROWS_SIDE, MOST_ARROWS = 420, 28
+"""Longer side of a picture with arrows [px], and arrows along it, at least and at most."""
 _MARGIN = 2
 
 
@@ -50,16 +50,28 @@ class FlowPair:
         """The cells around all known ones."""
         return valid_box(self.known, _MARGIN)
 
-    def pixel_box(self) -> tuple[slice, slice]:
-        """The same in pixels of the frame."""
-        rows, cols = self.box
-        return slice(rows.start * self.cell, rows.stop * self.cell), slice(
-            cols.start * self.cell, cols.stop * self.cell
-        )
-
     def lengths(self) -> npt.NDArray[np.float32]:
         """Length of the flow of each known cell, in its unit."""
         return np.asarray(np.linalg.norm(self.flow[:, self.known], axis=0), dtype=np.float32)
+
+
+def in_pixels(box: tuple[slice, slice], cell: int) -> tuple[slice, slice]:
+    """A box of cells in pixels of the frame."""
+    rows, cols = (slice(part.start * cell, part.stop * cell) for part in box)
+    return rows, cols
+
+
+def widened(box: tuple[slice, slice], grid: tuple[int, int], least: float) -> tuple[slice, slice]:
+    """A box whose shorter side is at least `least` of its longer one, as far as the grid (h, w) has room."""
+    longest = max(part.stop - part.start for part in box)
+    rows, cols = (_grown(part, size, round(least * longest)) for part, size in zip(box, grid, strict=True))
+    return rows, cols
+
+
+def _grown(part: slice, size: int, wanted: int) -> slice:
+    length = min(max(part.stop - part.start, wanted), size)
+    start = min(max(0, (part.start + part.stop - length) // 2), size - length)
+    return slice(start, start + length)
 
 
 def pair_scales(pairs: Sequence[FlowPair]) -> tuple[float, float]:
@@ -70,24 +82,31 @@ def pair_scales(pairs: Sequence[FlowPair]) -> tuple[float, float]:
     return round_up(across), round_up(away)
 
 
-def frame_with_arrows(pair: FlowPair, picture: Picture | None = None) -> tuple[Picture, float]:
+def frame_with_arrows(
+    pair: FlowPair,
+    box: tuple[slice, slice] | None = None,
+    picture: Picture | None = None,
+    side: int = ARROWS_SIDE,
+    most: int = MOST_ARROWS,
+) -> tuple[Picture, float]:
     """The frame inside the box, enlarged, with arrows of where cells move in it; and how much longer they are drawn.
 
-    picture: (H, W, 3) to draw on, for example registered RGB; default: the frame itself.
+    box: cells; default: the pair's own. picture: (H, W, 3) to draw on, for example registered RGB; default: the frame.
     """
+    box = box or pair.box
     shift: npt.NDArray[np.float32] = pair.flow
     if len(shift) == 3:
         assert pair.camera is not None
         shift = image_shift(shift, cell_depth(pair.frame, pair.cell), pair.camera, pair.cell)
-    part = (pair.frame if picture is None else picture)[pair.pixel_box()]
-    zoom = max(1, ARROWS_SIDE // max(part.shape[:2]))
+    part = (pair.frame if picture is None else picture)[in_pixels(box, pair.cell)]
+    zoom = -(-side // max(part.shape[:2]))
     height, width = part.shape[0] * zoom, part.shape[1] * zoom
     method = cv2.INTER_NEAREST if part.dtype == np.uint16 else cv2.INTER_CUBIC
     large = as_picture(cv2.resize(part, (width, height), interpolation=method))[0]
-    inside, known = shift[(slice(None), *pair.box)] * zoom, pair.known[pair.box]
-    every = max(1, -(-max(inside.shape[1:]) // _MOST_ARROWS))
+    inside, known = shift[(slice(None), *box)] * zoom, pair.known[box]
+    every = max(1, -(-max(inside.shape[1:]) // most))
     factor = _arrow_factor(inside, known, pair.cell * zoom * every)
-    return draw_arrows(large, inside, pair.cell * zoom, known, every, factor), factor
+    return draw_arrows(large, inside, pair.cell * zoom, known, every, factor, line=-(-side // 500)), factor
 
 
 def as_picture(frame: npt.NDArray[Any]) -> tuple[Picture, str]:

@@ -158,7 +158,7 @@ class FlowSection(Section):
         "takes twice the time; 0: off",
     )
     forward_backward_slack: float | None = Field(
-        None, gt=0, description="slack of that check in the flow's unit; default: 0.7 px, for pd 0.02 m"
+        None, gt=0, description="slack of that check in the flow's unit; default: 0.7 px, for pd 0.05 m"
     )
     lambda_i: float = Field(0.04, gt=0, description="pd: weight of the total variation of u, v")
     lambda_d: float = Field(0.35, gt=0, description="pd: weight of the total variation of w")

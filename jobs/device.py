@@ -11,7 +11,7 @@ from .options import RunOptions
 def require_device(device: str) -> None:
     """Raise one clear error where a worker was given a GPU that torch cannot use.
 
-    Going on without it would take a hundred times as long, and give the other device's bytes.
+    Going on without it would take many times as long, and give the other device's bytes.
     """
     import torch
 

@@ -89,7 +89,7 @@ def _scene_flow(
     depth, camera = clip.depth, clip.depth_camera
     assert depth is not None
     assert camera is not None
-    images = _images(clip, brightness_of(config.intensity, clip.rgb is not None), device)
+    images = scene_images(clip, brightness_of(config.intensity, clip.rgb is not None), device)
     directions = 2 if config.forward_backward else 1
     batch = max(1, pixels_per_call // (directions * camera.width * camera.height))
     for start in range(0, len(pairs), batch):
@@ -119,7 +119,7 @@ def _inner(depth: npt.NDArray[np.uint16], config: FlowSection) -> npt.NDArray[np
     return inner
 
 
-def _images(clip: Clip, kind: str, device: torch.device) -> Callable[[npt.NDArray[np.int64]], Images]:
+def scene_images(clip: Clip, kind: str, device: torch.device) -> Callable[[npt.NDArray[np.int64]], Images]:
     """A function from frame numbers to brightness 0..255 and depth in metres (B, H, W)."""
     depth, rgb, camera = clip.depth, clip.rgb, clip.depth_camera
     assert depth is not None

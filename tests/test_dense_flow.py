@@ -54,7 +54,7 @@ def test_the_check_takes_pixels_and_leaves_the_flow(clip, method):
     assert not (agreed & ~valid).any()
     assert not (few & ~agreed).any()
     assert agreed[0, 10:-10, 10:-10].mean() > 0.95
-    assert few.mean() < 0.5 * agreed.mean()
+    assert few.mean() < 0.7 * agreed.mean()
 
 
 def test_what_leaves_the_image_does_not_agree(clip):

@@ -213,7 +213,9 @@ def _mapped(
     values: npt.NDArray[np.float32], scale: float, known: npt.NDArray[np.bool_], colours: str
 ) -> npt.NDArray[np.uint8]:
     """0 to scale in the colours of a map; grey, or blue where the map is grey itself, where not known."""
-    picture = np.rint(255 * matplotlib.colormaps[colours](np.clip(values / scale, 0, 1))[..., :3]).astype(np.uint8)
+    picture: npt.NDArray[np.uint8] = np.rint(
+        255 * matplotlib.colormaps[colours](np.clip(values / scale, 0, 1))[..., :3]
+    ).astype(np.uint8)
     picture[~known] = (120, 150, 200) if "gray" in colours else fp.UNKNOWN_GREY
     return picture
 

@@ -116,8 +116,18 @@ _RUN = (
         help="End a worker that holds more than this [default: no limit]; needs --workers of 1 or more.",
     ),
 )
+
+
+def whole_gpus(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Ray gives a part of one GPU, or whole ones."""
+    if value > 1 and value != int(value):
+        raise click.BadParameter(f"{value:g} is neither a part of one GPU nor a whole number of them", ctx, param)
+    return value
+
+
 gpus_option = click.option(
     "--gpus-per-worker",
+    callback=whole_gpus,
     type=click.FloatRange(0),
     default=0.0,
     show_default=True,

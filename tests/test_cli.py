@@ -67,6 +67,7 @@ def test_wrong_usage_exits_with_2(tmp_path):
     assert call("shard", "--dataset", "nope", "--source", tmp_path).exit_code == 2
     assert call("train-cluster", "--store", tmp_path).exit_code == 2
     assert call("shard", "--no-such-option").exit_code == 2
+    assert "1.5 is neither" in call("flow", "--gpus-per-worker", 1.5, "--store", tmp_path).output
 
 
 def test_damaged_videos_are_rejected_with_a_reason_and_the_others_are_written(videos, tmp_path):

@@ -116,6 +116,24 @@ _RUN = (
         help="End a worker that holds more than this [default: no limit]; needs --workers of 1 or more.",
     ),
 )
+
+
+def whole_gpus(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Ray gives a part of one GPU, or whole ones."""
+    if value > 1 and value != int(value):
+        raise click.BadParameter(f"{value:g} is neither a part of one GPU nor a whole number of them", ctx, param)
+    return value
+
+
+gpus_option = click.option(
+    "--gpus-per-worker",
+    callback=whole_gpus,
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="PART",
+    help="GPUs, or a part of one such as 0.25, for each worker; 0 = compute on the CPU.",
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -127,7 +145,7 @@ def plain_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that change the speed of a command, folded into store and run options."""
+    """The options that change the speed of a command, with `gpus_option` where it has one, folded into run options."""
 
     @functools.wraps(command)
     def wrapped(
@@ -137,9 +155,10 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         max_reject_rate: float,
         deadline_s: float,
         memory_mb: int | None,
+        gpus_per_worker: float = 0.0,
         **own: Any,
     ) -> None:
-        options = RunOptions(workers, address, max_reject_rate, deadline_s, memory_mb)
+        options = RunOptions(workers, address, max_reject_rate, deadline_s, memory_mb, gpus_per_worker)
         _exit_with(command(open_store(store_uri), options=options, **own))
 
     for option in reversed((store_option, *_RUN)):
@@ -220,17 +239,50 @@ def shard(
 @main.command()
 @click.option(
     "--method",
-    type=click.Choice(("pd", "dis")),
+    type=click.Choice(("pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow")),
     default=None,
-    help="Scene flow or optical flow [default: pd where there is depth].",
+    help="pd: scene flow; the others: optical flow [default: pd where there is depth, else dis].",
 )
 @click.option("--name", callback=plain_name, default=None, help="Name of the artefact [default: the method].")
+@click.option(
+    "--preview", metavar="KEY", default=None, help="Only draw the flow of one pair of this sample, with this recipe."
+)
+@click.option(
+    "--pair",
+    type=click.IntRange(0),
+    default=None,
+    help="With --preview: first frame of the pair [default: the pair whose frames differ most].",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="With --preview: the PNG file [default: report/preview/ in the store].",
+)
+@gpus_option
 @stage_options
-def flow(store: Store, recipe: MakeRecipe, options: RunOptions, method: str | None, name: str | None) -> StageResult:
+def flow(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    method: str | None,
+    name: str | None,
+    preview: str | None,
+    pair: int | None,
+    out: Path | None,
+) -> StageResult | None:
     """Estimate the motion between frames: RGB-D scene flow, or optical flow."""
+    chosen = recipe(("flow.method", method))
+    if preview is not None:
+        from .flow_preview import preview_flow
+
+        preview_flow(store, chosen, preview, pair, out, options)
+        return None
+    if pair is not None or out is not None:
+        raise click.UsageError("--pair and --out go with --preview KEY")
     from .flow import flow as run
 
-    return run(store, recipe(("flow.method", method)), name, options)
+    return run(store, chosen, name, options)
 
 
 @main.command()
@@ -290,6 +342,7 @@ def train_cluster(
     "--per", type=click.Choice(("clip", "frame")), default=None, help="A row for each clip, or for each single frame."
 )
 @click.option("--name", callback=plain_name, default=None, help="Name of the embeddings [default: RUN, or RUN-frame].")
+@gpus_option
 @stage_options
 def embed(
     store: Store, recipe: MakeRecipe, options: RunOptions, run_name: str | None, per: str | None, name: str | None
@@ -415,6 +468,7 @@ def rejects_show(key: str, store_uri: str | None) -> None:
 @stage_option
 @click.option("--key", default=None, help="Only this key.")
 @click.option("--reason", default=None, help="Only rejects of this reason.")
+@gpus_option
 @run_options
 def rejects_retry(
     store: Store, options: RunOptions, stage: str | None, key: str | None, reason: str | None

@@ -48,6 +48,9 @@ def _stage_row(store: Store, artefact: Artefact) -> StageRow:
     info = artefact.manifest.info if artefact.manifest else {}
     seconds = info.get("seconds")
     units, unit = (totals["steps"], "steps") if artefact.kind == "runs" else (totals.get("read"), "recordings")
+    rate = units / seconds if units and seconds else None
+    if "rate" in info:
+        rate, unit = info["rate"], info["counted"]
     return StageRow(
         folder=artefact.folder,
         state=artefact.state,
@@ -59,7 +62,7 @@ def _stage_row(store: Store, artefact: Artefact) -> StageRow:
         size_bytes=totals.get("bytes"),
         seconds=seconds,
         workers=info.get("workers"),
-        rate=units / seconds if units and seconds else None,
+        rate=rate,
         rate_unit=unit,
     )
 

@@ -55,7 +55,9 @@ def _detail(artefact: Artefact) -> str:
         return ""
     counted = [f"{count} {name}" for name, count in totals.items() if name in ("frames", "pairs", "rows")]
     counts = f"{totals['read']} read = {totals['written']} written + {totals['rejected']} rejected"
-    return ", ".join([counts, *counted, file_size(totals["bytes"])])
+    info = artefact.manifest.info if artefact.manifest else {}
+    rate = [f"{info['rate']:.1f} {info['counted']}/s"] if info.get("rate") else []
+    return ", ".join([counts, *counted, file_size(totals["bytes"]), *rate])
 
 
 def _last_row(artefact: Artefact) -> str:

@@ -45,7 +45,7 @@ def trace_lines(store: Store, name: str) -> Iterator[str]:
     """The answer as text; MotionpipeError with near matches where nothing has this name."""
     match = _ROW_ID.fullmatch(name)
     key = match[1] if match else name
-    planned = _planned(store, key)
+    planned = find_planned(store, key)
     report_file = f"{SHARDS}/{report_name(planned.shard)}"
     if not store.exists(report_file):
         raise MotionpipeError(f"{key} is planned for shard {planned.shard}, which is not done; run: motionpipe shard …")
@@ -71,8 +71,8 @@ def trace_lines(store: Store, name: str) -> Iterator[str]:
         yield from _embedding_lines(store, planned.shard, entry, name if match else None)
 
 
-def _planned(store: Store, key: str) -> PlannedRecording:
-    """The plan's row of a sample key, a segment's key, a recording id or a path."""
+def find_planned(store: Store, key: str) -> PlannedRecording:
+    """The plan's row of a sample key, a segment's key, a recording id or a path; MotionpipeError with near matches."""
     if not store.exists(PLAN_FILE):
         raise MotionpipeError(f"{store.uri} holds no store; make one with: motionpipe shard --dataset … --source …")
     plan = read_plan(store)

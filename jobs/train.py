@@ -137,7 +137,7 @@ def training_samples(store: Store, parents: Parents, config: TrainSection) -> li
     if not usable:
         raise MotionpipeError(
             f"all {len(with_streams)} training samples of {parents.protocol} are too short: a clip needs two flow "
-            f"steps (flow.step_s) and one more frame"
+            f"steps (flow.step_s or flow.stride) and one more frame"
         )
     if len(usable) < len(chosen):
         click.echo(

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..schemas.embedding import EmbeddingRow
-from ..schemas.recipe import EmbedSection, TrainSection
+from ..schemas.recipe import EmbedSection, FlowSection, TrainSection
 from ..schemas.recording import Recording
 from ..schemas.report import SampleEntry
 from .artefacts import SHARDS
 from .batches_atomic_flow import STREAMS
-from .estimate_flow import flow_stride
 from .frame_input import Float, crop_corner, network_grid, prepare_frames
 from .read_sample import read_frames, read_meta
 from .store import Store
@@ -55,15 +54,14 @@ def read_clips(
 class Encoder:
     """A network as the embed stage uses it.
 
-    features: input (clips, T, C_in, S, S) to embeddings (clips, D). step_s: time between a clip's frames. stored_cell:
-    side of the flow cells that the network was trained on [px].
+    features: input (clips, T, C_in, S, S) to embeddings (clips, D). flow: how the flow that the network was trained on
+    was made; a clip's frames are one of its steps apart.
     """
 
     features: Callable[[Float], Float]
     train: TrainSection
     embed: EmbedSection
-    step_s: float
-    stored_cell: int
+    flow: FlowSection
 
 
 def embed_sample(
@@ -72,9 +70,9 @@ def embed_sample(
     """One row for each clip of a sample. The key is read back from the sample itself and must be the entry's."""
     meta = read_meta(store, SHARDS, shard, entry)
     assert meta["key"] == entry.key, f"asked for {entry.key}, the tar holds {meta['key']}"
-    stride = flow_stride(encoder.step_s, entry.fps)
+    stride = encoder.flow.stride_at(entry.fps)
     clips = clip_frames(entry.num_frames, stride, encoder.embed)
-    values = encoder.features(read_clips(store, shard, entry, clips, encoder.stored_cell, encoder.train))
+    values = encoder.features(read_clips(store, shard, entry, clips, encoder.flow.cell, encoder.train))
     times = meta["timestamps_us"]
     return [
         EmbeddingRow(

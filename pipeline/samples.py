@@ -27,6 +27,7 @@ from .registered_frames import outside_share, registered_joints, registered_reco
 from .segments import Segment, contract, cut_segments
 from .write_shard import Sample
 
+_ASPECT_TOLERANCE = 0.2
 _REMEMBERED = 8
 """Slots by which depth may run ahead of RGB."""
 
@@ -209,12 +210,21 @@ def _joints_at(joints: npt.NDArray[np.float32], slots: list[int]) -> npt.NDArray
 def _intrinsics(recording: Recording, streams: dict[str, CodedStream]) -> dict[str, dict[str, float]]:
     if "depth" not in streams:
         return {}
-    assert recording.depth_camera is not None
-    return {"depth": asdict(recording.depth_camera.resized(*streams["depth"].size))}
+    camera, (width, height) = recording.depth_camera, streams["depth"].size
+    assert camera is not None
+    if abs(width * camera.height / (height * camera.width) - 1) > _ASPECT_TOLERANCE:
+        raise BadSampleError(
+            "depth-aspect",
+            f"depth of {width}x{height} px is not the image of a {camera.width}x{camera.height} camera: width and "
+            "height are swapped, or another camera took it",
+        )
+    return {"depth": asdict(camera.resized(width, height))}
 
 
 def camera_of(meta: dict[str, Any]) -> Camera:
-    """Intrinsics of the stored depth frames of a sample's JSON."""
+    """Intrinsics of the stored depth frames of a sample's JSON; BadSampleError where it has none."""
+    if "depth" not in meta["intrinsics"]:
+        raise BadSampleError("no-intrinsics", f"{meta['key']}: depth without its camera's focal length; shard it again")
     return Camera(**meta["intrinsics"]["depth"])
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..models.scene_flow import RGBDPair, scene_flow
+from ..models.rgbd_pair import RGBDPair
+from ..models.scene_flow import scene_flow
 from ..schemas.clip import Clip
 from ..schemas.errors import BadSampleError
 from ..schemas.flow import FlowCells

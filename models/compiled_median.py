@@ -1,0 +1,102 @@
+"""The limited step of a level and its 3x3 weighted median, compiled: what `weighted_median` does.
+
+Rows are cut into segments of 64 pixels; the nine neighbours of a segment lie beside each other in `scratch`, at places
+that the compiler knows, so that it makes vector code over pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .compiled import compiled
+
+Floats = npt.NDArray[np.float32]
+_SEGMENT = 128
+_VALUE, _WEIGHT, _CENTRE = 0, _SEGMENT, 2 * _SEGMENT
+_NEIGHBOUR = 3 * _SEGMENT
+_ZERO, _HALF, _ONE, _FIVE, _TEN = np.float32(0), np.float32(0.5), np.float32(1), np.float32(5), np.float32(10)
+_EXCLUDED = np.float32(1e20)
+_BEYOND = np.float32(1e30)
+_MAX_INCREMENT_PX = np.float32(1)
+
+
+@compiled
+def limit_and_filter(before: Floats, solved: Floats, depth: Floats, depth_change: Floats) -> Floats:
+    """Flow (3, H, W) after a level: u, v no more than a pixel from `before`, w 0 without depth, then the median.
+
+    The median is taken where depth (H, W) is valid, over valid neighbours, with the weights of `median_weights`.
+    """
+    height, width = depth.shape
+    columns = (width + _SEGMENT - 1) // _SEGMENT * _SEGMENT + 2
+    padded = np.zeros((5, height + 2, columns), np.float32)
+    for y in range(height):
+        for x in range(width):
+            padded[3, y + 1, x + 1], padded[4, y + 1, x + 1] = depth[y, x], depth_change[y, x]
+        for c in range(2):
+            old, new, out = before[c, y], solved[c, y], padded[c, y + 1, 1:]
+            for x in range(width):
+                out[x] = old[x] + min(max(new[x] - old[x], -_MAX_INCREMENT_PX), _MAX_INCREMENT_PX)
+        new, z, out = solved[2, y], depth[y], padded[2, y + 1, 1:]
+        for x in range(width):
+            out[x] = new[x] if z[x] > _ZERO else _ZERO
+    filtered = np.empty_like(solved)
+    scratch, half = np.empty((9, _NEIGHBOUR), np.float32), np.empty(_SEGMENT, np.float32)
+    for y in range(height):
+        for first in range(0, width, _SEGMENT):
+            _weigh(padded[3, y:, first:], padded[4, y:, first:], scratch, half)
+            for c in range(3):
+                _find_median(padded[c, y:, first:], padded[3, y + 1, first + 1 :], scratch, half, filtered[c, y, first:])
+    return filtered
+
+
+@compiled
+def _weigh(depth: Floats, depth_change: Floats, scratch: Floats, half: Floats) -> None:
+    """Weights of the nine neighbours of each pixel, and half of their sum."""
+    half[:] = _ZERO
+    for n in range(9):
+        centres, depths, changes = depth[1, 1:], depth[n // 3, n % 3 :], depth_change[n // 3, n % 3 :]
+        neighbour = scratch[n]
+        for x in range(_SEGMENT):
+            away, change = depths[x] - centres[x], changes[x]
+            weight = _ONE / (_ONE + _FIVE * (away * away) + _TEN * (change * change))
+            weight = weight if depths[x] > _ZERO else _ZERO
+            neighbour[_WEIGHT + x] = weight
+            half[x] += _HALF * weight
+
+
+@compiled
+def _find_median(values: Floats, depth: Floats, scratch: Floats, half: Floats, out: Floats) -> None:
+    for n in range(9):
+        neighbour, row = scratch[n], values[n // 3, n % 3 :]
+        for x in range(_SEGMENT):
+            neighbour[_VALUE + x] = row[x] if neighbour[_WEIGHT + x] > _ZERO else _EXCLUDED
+            neighbour[_CENTRE + x] = neighbour[_WEIGHT + x] * _HALF
+    for n in range(9):
+        for other in range(n + 1, 9):
+            _order(scratch[n], scratch[other])
+    low, low_centre = np.full(_SEGMENT, -_BEYOND), np.full(_SEGMENT, -_BEYOND)
+    high, high_centre = np.full(_SEGMENT, _BEYOND), np.full(_SEGMENT, _BEYOND)
+    for n in range(9):
+        neighbour = scratch[n]
+        for x in range(_SEGMENT):
+            value, centre = neighbour[_VALUE + x], neighbour[_CENTRE + x]
+            above = centre > half[x]
+            low[x] = max(low[x], -_BEYOND if above else value)
+            low_centre[x] = max(low_centre[x], -_BEYOND if above else centre)
+            high[x] = min(high[x], value if above else _BEYOND)
+            high_centre[x] = min(high_centre[x], centre if above else _BEYOND)
+    centre_row = values[1, 1:]
+    for x in range(min(_SEGMENT, len(out))):
+        median = low[x] + (high[x] - low[x]) * ((half[x] - low_centre[x]) / (high_centre[x] - low_centre[x]))
+        median = median if high[x] < _EXCLUDED * _HALF else low[x]  # else there is one neighbour with a weight
+        out[x] = median if depth[x] > _ZERO else centre_row[x]
+
+
+@compiled
+def _order(first: Floats, second: Floats) -> None:
+    """Of two neighbours of each pixel, the larger stands behind the weight of the other; the second where they tie."""
+    for x in range(_SEGMENT):
+        ordered = first[_VALUE + x] <= second[_VALUE + x]
+        second[_CENTRE + x] += first[_WEIGHT + x] if ordered else _ZERO
+        first[_CENTRE + x] += _ZERO if ordered else second[_WEIGHT + x]

@@ -43,10 +43,10 @@ def limit_and_filter(before: Floats, solved: Floats, depth: Floats, depth_change
     filtered = np.empty_like(solved)
     scratch, half = np.empty((9, _NEIGHBOUR), np.float32), np.empty(_SEGMENT, np.float32)
     for y in range(height):
-        for first in range(0, width, _SEGMENT):
-            _weigh(padded[3, y:, first:], padded[4, y:, first:], scratch, half)
+        for x in range(0, width, _SEGMENT):
+            _weigh(padded[3, y:, x:], padded[4, y:, x:], scratch, half)
             for c in range(3):
-                _find_median(padded[c, y:, first:], padded[3, y + 1, first + 1 :], scratch, half, filtered[c, y, first:])
+                _find_median(padded[c, y:, x:], depth[y, x:], scratch, half, filtered[c, y, x:])
     return filtered
 
 

@@ -24,8 +24,8 @@ from .compiled import compiled
 
 Floats = npt.NDArray[np.float32]
 EPSILON = np.float32(1e-10)
-WAVE_BYTES = 1 << 19
-"""Blocks that a wave keeps going: half of a level-2 cache of 1 MiB."""
+CACHE_BYTES = 1 << 19
+"""Half of a level-2 cache of 1 MiB, which the rows of a wave share."""
 
 _SEGMENT = 64
 _HALO = 16  # a place for the pixel beside the segment, and the next plane starts on a vector again
@@ -48,14 +48,21 @@ _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 _DEPTH_SLOPE_FALL = np.float32(1000)
 
 
+def wave_for(width: int) -> int:
+    """How many iterations of rows of `width` pixels follow each other, so that the rows stay in the cache."""
+    row_bytes = -(-width // _SEGMENT) * _BLOCK * 4
+    return max(1, CACHE_BYTES // row_bytes - 2)  # a wave of n iterations touches n + 2 rows
+
+
 @compiled
 def solve_level(
-    flow: Floats, duals: Floats, terms: Floats, weights: Floats, strengths: Floats, iterations: int
+    flow: Floats, duals: Floats, terms: Floats, weights: Floats, strengths: Floats, iterations: int, wave: int
 ) -> tuple[Floats, Floats]:
     """`iterations` steps from the total flow (3, H, W), around which `terms` is linearised; returns flow and duals.
 
     duals (7, H, W): x parts of u, v, w, y parts of u, v, w, and that of the depth term. terms (6, H, W): I_x, I_y, I_t,
-    Z_x, Z_y, Z_t. weights (2, H, W): r_x, r_y. strengths: lambda_I, lambda_D, mu_0.
+    Z_x, Z_y, Z_t. weights (2, H, W): r_x, r_y. strengths: lambda_I, lambda_D, mu_0. wave: iterations that follow each
+    other down the image, see `wave_for`.
     """
     height, width = flow.shape[1:]
     segments = (width + _SEGMENT - 1) // _SEGMENT
@@ -64,9 +71,9 @@ def solve_level(
     for y in range(1, height + 1):
         for s in range(segments):
             _set_steps(state[y, s], state[y - 1, s], strengths)
-    last_width, row_bytes = width - (segments - 1) * _SEGMENT, segments * _BLOCK * 4
+    last_width = width - (segments - 1) * _SEGMENT
     _set_edges(state, last_width)
-    _iterate(state, last_width, iterations, max(1, WAVE_BYTES // row_bytes - 2))
+    _iterate(state, last_width, iterations, wave)
     solved, solved_duals = np.empty_like(flow), np.empty_like(duals)
     for c in range(3):
         _take(state, c * _CHANNEL + _VALUE, solved[c])
@@ -77,12 +84,12 @@ def solve_level(
 
 
 @compiled
-def _iterate(state: Floats, last_width: int, iterations: int, depth: int) -> None:
-    """Waves of up to `depth` iterations each."""
+def _iterate(state: Floats, last_width: int, iterations: int, most: int) -> None:
+    """Waves of up to `most` iterations each."""
     height, flux = state.shape[0] - 2, np.zeros(_FLUX, np.float32)
     done = 0
     while done < iterations:
-        wave = min(depth, iterations - done)
+        wave = min(most, iterations - done)
         for time in range(height + wave - 1):
             for behind in range(max(0, time - height + 1), min(wave, time + 1)):
                 _iterate_row(state, 1 + time - behind, last_width, flux)

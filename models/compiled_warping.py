@@ -5,6 +5,8 @@ What `warping` does, and what `scene_flow_reference` makes of it.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,9 +14,18 @@ from .compiled import compiled
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
-Taps = tuple[int, int, np.float32, np.float32]
-RESIDUALS = 6
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
+
+
+class Place(NamedTuple):
+    """Where a pixel has gone: the columns and rows of its four taps, and how far it lies beyond the upper left one."""
+
+    left: int
+    right: int
+    top: int
+    low: int
+    x_part: np.float32
+    y_part: np.float32
 
 
 @compiled
@@ -25,33 +36,27 @@ def residuals(optical: Floats, frame1: Floats, frame2: Floats, gradients: Floats
     Z_2 is unknown.
     """
     height, width = frame1.shape[1:]
-    out = np.empty((RESIDUALS, height, width), np.float32)
+    out = np.empty((6, height, width), np.float32)
     for y in range(height):
         for x in range(width):
-            left, top, x_part, y_part = _place(np.float32(x) + optical[0, y, x], np.float32(y) + optical[1, y, x], frame2)
-            right, low = min(left + 1, width - 1), min(top + 1, height - 1)
-            a, b = (_ONE - y_part) * (_ONE - x_part), (_ONE - y_part) * x_part
-            c, d = y_part * (_ONE - x_part), y_part * x_part
-            for k in range(2):
-                g = gradients[k]
-                out[k, y, x] = a * g[top, left] + b * g[top, right] + c * g[low, left] + d * g[low, right]
-                g = gradients[2 + k]
-                out[3 + k, y, x] = a * g[top, left] + b * g[top, right] + c * g[low, left] + d * g[low, right]
-            g = frame2[0]
-            warped = a * g[top, left] + b * g[top, right] + c * g[low, left] + d * g[low, right]
-            out[2, y, x] = warped - frame1[0, y, x]
-            warped = _depth_at(frame2[1], left, top, x_part, y_part)
-            out[5, y, x] = warped - frame1[1, y, x] if warped > _ZERO else _ZERO
+            column, row = np.float32(x) + optical[0, y, x], np.float32(y) + optical[1, y, x]
+            place = _place(column, row, height, width)
+            for axis in range(2):
+                out[axis, y, x] = _sample(gradients[axis], place)
+                out[3 + axis, y, x] = _sample(gradients[2 + axis], place)
+            out[2, y, x] = _sample(frame2[0], place) - frame1[0, y, x]
+            depth = _sample_depth(frame2[1], place)
+            out[5, y, x] = depth - frame1[1, y, x] if depth > _ZERO else _ZERO
     return out
 
 
 @compiled
 def lift(
-    flow: Floats, depth1: Floats, frame2: Floats, rays_x: Floats, rays_y: Floats, focals: Floats
+    flow: Floats, depth1: Floats, depth2: Floats, rays_x: Floats, rays_y: Floats, focals: Floats
 ) -> tuple[Floats, Bools]:
     """Flow (3, H, W) -> motion (3, H, W) in metres, 0 where depth1 is 0, and where it is valid (H, W).
 
-    frame2 (2, H, W): intensity and depth. rays_x (W,), rays_y (H,): X / Z, Y / Z of columns and rows. focals: fx, fy.
+    rays_x (W,), rays_y (H,): X / Z, Y / Z of columns and rows. focals: fx, fy.
     """
     height, width = depth1.shape
     motion, valid = np.zeros((3, height, width), np.float32), np.zeros((height, width), np.bool_)
@@ -65,28 +70,35 @@ def lift(
                 motion[2, y, x] = w
                 column, row = np.float32(x) + u, np.float32(y) + v
                 inside = _ZERO <= column <= np.float32(width - 1) and _ZERO <= row <= np.float32(height - 1)
-                left, top, x_part, y_part = _place(column, row, frame2)
-                valid[y, x] = inside and _depth_at(frame2[1], left, top, x_part, y_part) > _ZERO
+                valid[y, x] = inside and _sample_depth(depth2, _place(column, row, height, width)) > _ZERO
     return motion, valid
 
 
 @compiled
-def _place(column: np.float32, row: np.float32, images: Floats) -> Taps:
-    """Upper left tap of a place that is clamped to the image, and how far it lies beyond that tap."""
-    column = min(max(column, _ZERO), np.float32(images.shape[2] - 1))
-    row = min(max(row, _ZERO), np.float32(images.shape[1] - 1))
-    left, top = np.int32(column), np.int32(row)
-    return left, top, column - np.float32(left), row - np.float32(top)
+def _place(column: np.float32, row: np.float32, height: int, width: int) -> Place:
+    """The place clamped to the image."""
+    column = min(max(column, _ZERO), np.float32(width - 1))
+    row = min(max(row, _ZERO), np.float32(height - 1))
+    left, top = int(column), int(row)
+    x_part, y_part = column - np.float32(left), row - np.float32(top)
+    return Place(left, min(left + 1, width - 1), top, min(top + 1, height - 1), x_part, y_part)
 
 
 @compiled
-def _depth_at(depth: Floats, left: int, top: int, x_part: np.float32, y_part: np.float32) -> np.float32:
+def _sample(image: Floats, place: Place) -> np.float32:
+    """Bilinear."""
+    upper, lower, right = image[place.top], image[place.low], place.x_part
+    above: np.float32 = upper[place.left] * (_ONE - right) + upper[place.right] * right
+    below: np.float32 = lower[place.left] * (_ONE - right) + lower[place.right] * right
+    return above * (_ONE - place.y_part) + below * place.y_part
+
+
+@compiled
+def _sample_depth(depth: Floats, place: Place) -> np.float32:
     """Bilinear, but the nearest pixel where one of the four taps is 0 (invalid)."""
-    right, low = min(left + 1, depth.shape[1] - 1), min(top + 1, depth.shape[0] - 1)
-    a, b, c, d = depth[top, left], depth[top, right], depth[low, left], depth[low, right]
-    if min(min(a, b), min(c, d)) > _ZERO:
-        upper, lower = a * (_ONE - x_part) + b * x_part, c * (_ONE - x_part) + d * x_part
-        return upper * (_ONE - y_part) + lower * y_part
-    if y_part < _HALF:
-        return a if x_part < _HALF else b
-    return c if x_part < _HALF else d
+    upper, lower = depth[place.top], depth[place.low]
+    if min(upper[place.left], upper[place.right], lower[place.left], lower[place.right]) > _ZERO:
+        return _sample(depth, place)
+    row = upper if place.y_part < _HALF else lower
+    nearest: np.float32 = row[place.left if place.x_part < _HALF else place.right]
+    return nearest

@@ -17,7 +17,7 @@ import torch
 from ..schemas.camera import Camera
 from ..schemas.recipe import FlowSection
 from .compiled_median import limit_and_filter
-from .compiled_primal_dual import solve_level
+from .compiled_primal_dual import solve_level, wave_for
 from .compiled_pyramid import halve_depth, halve_intensity, upsample
 from .compiled_surface import image_gradient, surface_weights
 from .compiled_warping import lift, residuals
@@ -49,7 +49,8 @@ class _Level:
 
 def scene_flow_compiled(pair: RGBDPair, camera: Camera, config: FlowSection) -> SceneFlow:
     """Scene flow of each pair of a batch on the CPU; as many pairs at once as torch has threads."""
-    images = np.stack([image.detach().numpy() for image in (pair.intensity1, pair.depth1, pair.intensity2, pair.depth2)], axis=1)
+    stacked = torch.stack([pair.intensity1, pair.depth1, pair.intensity2, pair.depth2], dim=1)
+    images = stacked.detach().contiguous().numpy()
     threads = min(torch.get_num_threads(), len(images))
     if threads == 1:
         solved = [_solve_pair(frames, camera, config) for frames in images]
@@ -61,7 +62,7 @@ def scene_flow_compiled(pair: RGBDPair, camera: Camera, config: FlowSection) -> 
 
 
 def _solve_pair(frames: Floats, camera: Camera, config: FlowSection) -> tuple[Floats, Floats, Bools]:
-    """Intensity and depth of frame 1, of frame 2 (4, H, W) -> motion (3, H, W), optical flow (2, H, W), valid (H, W)."""
+    """Motion (3, H, W), optical flow (2, H, W), valid (H, W) of frames (4, H, W): intensity and depth of 1, then of 2."""
     height, width = frames.shape[1:]
     strengths = np.array([config.lambda_i, config.lambda_d, config.mu], np.float32)
     levels = _pyramid(frames, camera, num_levels(height, width, config.coarsest_rows))
@@ -72,12 +73,13 @@ def _solve_pair(frames: Floats, camera: Camera, config: FlowSection) -> tuple[Fl
             flow, duals = (upsample(field, *level.weights.shape[1:]) for field in (flow, duals))
             flow[:2] *= 2
         iterations = max(MIN_ITERATIONS, config.iterations - config.iterations_less * above_finest)
+        wave = wave_for(level.weights.shape[2])
         for _ in range(config.warps):
             terms = residuals(flow[:2], level.frame1, level.frame2, level.gradients)
-            solved, duals = solve_level(flow, duals, terms, level.weights, strengths, iterations)
+            solved, duals = solve_level(flow, duals, terms, level.weights, strengths, iterations, wave)
             flow = limit_and_filter(flow, solved, level.frame1[1], terms[5])
     focals = np.array([camera.fx, camera.fy], np.float32)
-    motion, valid = lift(flow, frames[1], frames[2:], *_rays(camera), focals)
+    motion, valid = lift(flow, frames[1], frames[3], *_rays(camera), focals)
     return motion, flow[:2], valid
 
 

@@ -122,18 +122,24 @@ def report_parity(small: RGBDPair) -> None:
     moving = expected.motion.norm(dim=1) > 0.005
     difference = (flow.motion - expected.motion).norm(dim=1)[moving].mean()
     length = expected.motion.norm(dim=1)[moving].mean()
-    report("mean end-point difference on moving pixels", 1e3 * float(difference), "mm", "mean motion", 1e3 * float(length))
+    report(
+        "mean end-point difference on moving pixels", 1e3 * float(difference), "mm", "mean motion", 1e3 * float(length)
+    )
 
 
 def compare(small: RGBDPair, threads: int) -> None:
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     camera = camera_of(320, 240)
-    greys = [(a.numpy().astype(np.uint8), b.numpy().astype(np.uint8)) for a, b in zip(small.intensity1, small.intensity2)]
+    greys = [
+        (a.numpy().astype(np.uint8), b.numpy().astype(np.uint8)) for a, b in zip(small.intensity1, small.intensity2)
+    ]
     jobs = {
         "scene flow": lambda: scene_flow(small, camera, PUBLISHED),
         "DualTVL1": lambda: [cv2.optflow.DualTVL1OpticalFlow_create().calc(a, b, None) for a, b in greys],
-        "DIS medium": lambda: [cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_MEDIUM).calc(a, b, None) for a, b in greys],
+        "DIS medium": lambda: [
+            cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_MEDIUM).calc(a, b, None) for a, b in greys
+        ],
         "plain torch": lambda: reference_scene_flow(small, camera, PUBLISHED),
     }
     walls, cpus = defaultdict(list), defaultdict(list)
@@ -175,7 +181,9 @@ def report_stages(small: RGBDPair) -> None:
     for name, stage in originals.items():
         setattr(scene_flow_compiled, name, stage)
         report(f"320x240, one pair: {name}", 1e3 * best[name], "CPU-ms", "the pair", 1e3 * total)
-    report("320x240, one pair: the rest, in Python", 1e3 * (total - sum(best.values())), "CPU-ms", "the pair", 1e3 * total)
+    report(
+        "320x240, one pair: the rest, in Python", 1e3 * (total - sum(best.values())), "CPU-ms", "the pair", 1e3 * total
+    )
 
 
 def timed(name: str, stage: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:

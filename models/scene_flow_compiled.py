@@ -49,9 +49,12 @@ class _Level:
 
 def scene_flow_compiled(pair: RGBDPair, camera: Camera, config: FlowSection) -> SceneFlow:
     """Scene flow of each pair of a batch on the CPU; as many pairs at once as torch has threads."""
-    stacked = torch.stack([pair.intensity1, pair.depth1, pair.intensity2, pair.depth2], dim=1)
-    images = stacked.detach().contiguous().numpy()
-    threads = min(torch.get_num_threads(), len(images))
+    batch, height, width = pair.depth1.shape
+    images = np.empty((batch, 4, height, width), np.float32)
+    # NumPy copies, not torch: torch's threads would spin on the cores that the pairs are solved on
+    for k, image in enumerate((pair.intensity1, pair.depth1, pair.intensity2, pair.depth2)):
+        images[:, k] = image.detach().numpy()
+    threads = min(torch.get_num_threads(), batch)
     if threads == 1:
         solved = [_solve_pair(frames, camera, config) for frames in images]
     else:
@@ -62,7 +65,7 @@ def scene_flow_compiled(pair: RGBDPair, camera: Camera, config: FlowSection) -> 
 
 
 def _solve_pair(frames: Floats, camera: Camera, config: FlowSection) -> tuple[Floats, Floats, Bools]:
-    """Motion (3, H, W), optical flow (2, H, W), valid (H, W) of frames (4, H, W): intensity and depth of 1, then of 2."""
+    """Motion (3, H, W), optical flow (2, H, W), valid (H, W) of frames (4, H, W): intensity, depth of 1, then of 2."""
     height, width = frames.shape[1:]
     strengths = np.array([config.lambda_i, config.lambda_d, config.mu], np.float32)
     levels = _pyramid(frames, camera, num_levels(height, width, config.coarsest_rows))

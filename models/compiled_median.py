@@ -12,9 +12,10 @@ import numpy.typing as npt
 from .compiled import compiled
 
 Floats = npt.NDArray[np.float32]
-_SEGMENT = 128
+_SEGMENT = 64
 _VALUE, _WEIGHT, _CENTRE = 0, _SEGMENT, 2 * _SEGMENT
 _NEIGHBOUR = 3 * _SEGMENT
+_HALF_TOTAL, _LOW, _LOW_CENTRE, _HIGH, _HIGH_CENTRE = (_SEGMENT * _i for _i in range(5))
 _ZERO, _HALF, _ONE, _FIVE, _TEN = np.float32(0), np.float32(0.5), np.float32(1), np.float32(5), np.float32(10)
 _EXCLUDED = np.float32(1e20)
 _BEYOND = np.float32(1e30)
@@ -41,55 +42,53 @@ def limit_and_filter(before: Floats, solved: Floats, depth: Floats, depth_change
         for x in range(width):
             out[x] = new[x] if z[x] > _ZERO else _ZERO
     filtered = np.empty_like(solved)
-    scratch, half = np.empty((9, _NEIGHBOUR), np.float32), np.empty(_SEGMENT, np.float32)
+    neighbours, around = np.empty((9, _NEIGHBOUR), np.float32), np.empty(5 * _SEGMENT, np.float32)
     for y in range(height):
         for x in range(0, width, _SEGMENT):
-            _weigh(padded[3, y:, x:], padded[4, y:, x:], scratch, half)
+            _weigh(padded[3, y:, x:], padded[4, y:, x:], neighbours, around)
             for c in range(3):
-                _find_median(padded[c, y:, x:], depth[y, x:], scratch, half, filtered[c, y, x:])
+                _find_median(padded[c, y:, x:], depth[y, x:], neighbours, around, filtered[c, y, x:])
     return filtered
 
 
 @compiled
-def _weigh(depth: Floats, depth_change: Floats, scratch: Floats, half: Floats) -> None:
+def _weigh(depth: Floats, depth_change: Floats, neighbours: Floats, around: Floats) -> None:
     """Weights of the nine neighbours of each pixel, and half of their sum."""
-    half[:] = _ZERO
+    for x in range(_SEGMENT):
+        around[_HALF_TOTAL + x] = _ZERO
     for n in range(9):
         centres, depths, changes = depth[1, 1:], depth[n // 3, n % 3 :], depth_change[n // 3, n % 3 :]
-        neighbour = scratch[n]
+        weights = neighbours[n, _WEIGHT:]
         for x in range(_SEGMENT):
             away, change = depths[x] - centres[x], changes[x]
             weight = _ONE / (_ONE + _FIVE * (away * away) + _TEN * (change * change))
-            weight = weight if depths[x] > _ZERO else _ZERO
-            neighbour[_WEIGHT + x] = weight
-            half[x] += _HALF * weight
+            weights[x] = weight if depths[x] > _ZERO else _ZERO
+        for x in range(_SEGMENT):
+            around[_HALF_TOTAL + x] += _HALF * weights[x]
 
 
 @compiled
-def _find_median(values: Floats, depth: Floats, scratch: Floats, half: Floats, out: Floats) -> None:
+def _find_median(values: Floats, depth: Floats, neighbours: Floats, around: Floats, out: Floats) -> None:
+    """The median of a segment; pixels without depth keep their value."""
     for n in range(9):
-        neighbour, row = scratch[n], values[n // 3, n % 3 :]
+        neighbour, row = neighbours[n], values[n // 3, n % 3 :]
         for x in range(_SEGMENT):
             neighbour[_VALUE + x] = row[x] if neighbour[_WEIGHT + x] > _ZERO else _EXCLUDED
             neighbour[_CENTRE + x] = neighbour[_WEIGHT + x] * _HALF
     for n in range(9):
         for other in range(n + 1, 9):
-            _order(scratch[n], scratch[other])
-    low, low_centre = np.full(_SEGMENT, -_BEYOND), np.full(_SEGMENT, -_BEYOND)
-    high, high_centre = np.full(_SEGMENT, _BEYOND), np.full(_SEGMENT, _BEYOND)
+            _order(neighbours[n], neighbours[other])
+    for x in range(_SEGMENT):
+        around[_LOW + x], around[_LOW_CENTRE + x] = -_BEYOND, -_BEYOND
+        around[_HIGH + x], around[_HIGH_CENTRE + x] = _BEYOND, _BEYOND
     for n in range(9):
-        neighbour = scratch[n]
-        for x in range(_SEGMENT):
-            value, centre = neighbour[_VALUE + x], neighbour[_CENTRE + x]
-            above = centre > half[x]
-            low[x] = max(low[x], -_BEYOND if above else value)
-            low_centre[x] = max(low_centre[x], -_BEYOND if above else centre)
-            high[x] = min(high[x], value if above else _BEYOND)
-            high_centre[x] = min(high_centre[x], centre if above else _BEYOND)
+        _close_in(neighbours[n], around)
     centre_row = values[1, 1:]
     for x in range(min(_SEGMENT, len(out))):
-        median = low[x] + (high[x] - low[x]) * ((half[x] - low_centre[x]) / (high_centre[x] - low_centre[x]))
-        median = median if high[x] < _EXCLUDED * _HALF else low[x]  # else there is one neighbour with a weight
+        low, high, centre = around[_LOW + x], around[_HIGH + x], around[_LOW_CENTRE + x]
+        part = (around[_HALF_TOTAL + x] - centre) / (around[_HIGH_CENTRE + x] - centre)
+        median = low + (high - low) * part
+        median = median if high < _EXCLUDED * _HALF else low  # else there is one neighbour with a weight
         out[x] = median if depth[x] > _ZERO else centre_row[x]
 
 
@@ -100,3 +99,15 @@ def _order(first: Floats, second: Floats) -> None:
         ordered = first[_VALUE + x] <= second[_VALUE + x]
         second[_CENTRE + x] += first[_WEIGHT + x] if ordered else _ZERO
         first[_CENTRE + x] += _ZERO if ordered else second[_WEIGHT + x]
+
+
+@compiled
+def _close_in(neighbour: Floats, around: Floats) -> None:
+    """The last value at or below half of the weight with its centre, and the first above it with its centre."""
+    for x in range(_SEGMENT):
+        value, centre = neighbour[_VALUE + x], neighbour[_CENTRE + x]
+        above = centre > around[_HALF_TOTAL + x]
+        around[_LOW + x] = max(around[_LOW + x], -_BEYOND if above else value)
+        around[_LOW_CENTRE + x] = max(around[_LOW_CENTRE + x], -_BEYOND if above else centre)
+        around[_HIGH + x] = min(around[_HIGH + x], value if above else _BEYOND)
+        around[_HIGH_CENTRE + x] = min(around[_HIGH_CENTRE + x], centre if above else _BEYOND)

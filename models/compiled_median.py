@@ -1,7 +1,7 @@
 """The limited step of a level and its 3x3 weighted median, compiled: what `weighted_median` does.
 
-Rows are cut into segments of 64 pixels; the nine neighbours of a segment lie beside each other in `scratch`, at places
-that the compiler knows, so that it makes vector code over pixels.
+Rows are cut into segments of 64 pixels. Each of the nine neighbours of a segment has a row of `neighbours`, with its
+planes at places that the compiler knows, so that it makes vector code over pixels.
 """
 
 from __future__ import annotations

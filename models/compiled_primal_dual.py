@@ -199,13 +199,8 @@ def _set_steps(here: Floats, above: Floats, strengths: Floats) -> None:
     """Step sizes of a segment, and its terms scaled by them."""
     lambda_i, lambda_d, mu_0 = strengths[0], strengths[1], strengths[2]
     for x in range(_SEGMENT):
-        i_x, i_y, z_x, z_y, z_t = (
-            here[_SLOPE_U + x],
-            here[_SLOPE_V + x],
-            here[_ASCENT_X + x],
-            here[_ASCENT_Y + x],
-            here[_ASCENT_0 + x],
-        )
+        i_x, i_y, i_t = here[_SLOPE_U + x], here[_SLOPE_V + x], here[_OFFSET + x]
+        z_x, z_y, z_t = here[_ASCENT_X + x], here[_ASCENT_Y + x], here[_ASCENT_0 + x]
         u, v = here[_U + _VALUE + x], here[_V + _VALUE + x]
         mu = mu_0 / (_ONE + _DEPTH_SLOPE_FALL * (z_x * z_x + z_y * z_y + z_t * z_t))
         around = here[_R_X + x] + here[_R_LEFT + x] + here[_R_Y + x] + above[_R_Y + x]
@@ -218,7 +213,7 @@ def _set_steps(here: Floats, above: Floats, strengths: Floats) -> None:
         here[_W + _TAU + x] = tau_w * lambda_d
         here[_U + _DESCENT + x], here[_V + _DESCENT + x] = tau_u * mu * z_x, tau_v * mu * z_y
         here[_W + _DESCENT + x] = -tau_w * mu
-        here[_OFFSET + x] = (here[_OFFSET + x] - (i_x * u + i_y * v)) / threshold
+        here[_OFFSET + x] = (i_t - (i_x * u + i_y * v)) / threshold
         here[_SLOPE_U + x], here[_SLOPE_V + x] = i_x / threshold, i_y / threshold
         here[_STEP_U + x], here[_STEP_V + x] = tau_u * i_x, tau_v * i_y
         here[_ASCENT_0 + x] = sigma * (z_t - (z_x * u + z_y * v))

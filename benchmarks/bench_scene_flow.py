@@ -91,7 +91,7 @@ def generated_pairs() -> RGBDPair:
     """A textured wall with a box before it that moves sideways and nearer."""
     generator, images = np.random.default_rng(0), []
     texture = cv2.GaussianBlur(generator.uniform(0, 255, (480, 660)).astype(np.float32), (0, 0), 3)
-    texture = cv2.normalize(texture, None, 0, 255, cv2.NORM_MINMAX)
+    texture = cv2.normalize(texture, None, 1, 254, cv2.NORM_MINMAX)
     for step in (0, 1):
         intensity, depth = texture[:, :640].copy(), np.full((480, 640), 2.5, np.float32)
         box = slice(140, 340), slice(220 + 6 * step, 420 + 6 * step)

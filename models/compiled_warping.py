@@ -15,6 +15,7 @@ from .compiled import compiled
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
+_EDGE_PX = np.float32(1e-3)
 
 
 class Place(NamedTuple):
@@ -69,7 +70,8 @@ def lift(
                 motion[1, y, x] = v * after / focals[1] + rays_y[y] * w
                 motion[2, y, x] = w
                 column, row = np.float32(x) + u, np.float32(y) + v
-                inside = _ZERO <= column <= np.float32(width - 1) and _ZERO <= row <= np.float32(height - 1)
+                inside = -_EDGE_PX <= column <= np.float32(width - 1) + _EDGE_PX
+                inside = inside and -_EDGE_PX <= row <= np.float32(height - 1) + _EDGE_PX
                 valid[y, x] = inside and _sample_depth(depth2, _place(column, row, height, width)) > _ZERO
     return motion, valid
 

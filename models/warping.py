@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 EDGE_PX = 1e-3
-"""So far beyond the border still counts as inside: rounding must not decide about pixels of the border that stand still."""
+"""So far beyond the border still is inside: rounding must not decide about border pixels that stand still."""
 
 
 @dataclass(frozen=True)

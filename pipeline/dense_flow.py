@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ..models.flow_consistency import consistent
-from ..models.scene_flow import RGBDPair, scene_flow
+from ..models.rgbd_pair import RGBDPair
+from ..models.scene_flow import scene_flow
 from ..schemas.clip import Clip
 from ..schemas.recipe import FlowSection
 from .depth_frames import beside_jump, erode_depth

@@ -1,0 +1,101 @@
+"""The pyramid of `rgbd_pyramid` as Triton kernels: a frame is halved in one launch, the solver's state enlarged in one."""
+
+from __future__ import annotations
+
+import triton.language as tl
+from torch import Tensor
+
+from .pixel_tiles import kernel, launch, pixels, place
+from .rgbd_pyramid import BINOMIAL as REFERENCE_BINOMIAL
+from .rgbd_pyramid import SAME_SURFACE_M as REFERENCE_SAME_SURFACE_M
+
+BINOMIAL = tl.constexpr(REFERENCE_BINOMIAL)
+SAME_SURFACE_M = tl.constexpr(REFERENCE_SAME_SURFACE_M)
+
+
+def halve_frame(intensity: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+    """`halve_intensity` and `halve_depth` of (B, H, W) images: (B, ceil(H/2), ceil(W/2)) each."""
+    batch, height, width = depth.shape
+    halved = depth.new_empty((2, batch, (height + 1) // 2, (width + 1) // 2))
+    launch(halve, halved[0], intensity, depth, halved[0], halved[1], height, width)
+    return halved[0], halved[1]
+
+
+def upsample_state(coarse: Tensor, height: int, width: int) -> Tensor:
+    """`upsample` of every plane of a state (B, 10, h, w), u and v doubled: (B, 10, height, width)."""
+    fine = coarse.new_empty((*coarse.shape[:2], height, width))
+    launch(enlarge, fine.flatten(0, 1), coarse, fine, *coarse.shape[2:])
+    return fine
+
+
+@kernel
+def halve(
+    intensity: tl.tensor,
+    depth: tl.tensor,
+    intensity_out: tl.tensor,
+    depth_out: tl.tensor,
+    fine_height: tl.tensor,
+    fine_width: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+) -> None:
+    """A Gaussian of intensity over taps in the image, and of depth over taps on the same surface."""
+    item, y, x = pixels(height, width, rows, columns)
+    fine = item * fine_height * fine_width
+    at, inside = place(y, x, height, width)
+    centre_at, centre_inside = place(2 * y, 2 * x, fine_height, fine_width)
+    centre = tl.load(depth + fine + centre_at, centre_inside, 0.0)
+    grey, grey_weight, metres, metres_weight = centre * 0.0, centre * 0.0, centre * 0.0, centre * 0.0
+    for row in tl.static_range(5):
+        for column in tl.static_range(5):
+            tap_at, present = place(2 * y + (row - 2), 2 * x + (column - 2), fine_height, fine_width)
+            weight = tl.where(present, BINOMIAL[row] * BINOMIAL[column], 0.0)
+            grey += weight * tl.load(intensity + fine + tap_at, present, 0.0)
+            grey_weight += weight
+            tap = tl.load(depth + fine + tap_at, present, 0.0)
+            weight = tl.where(tap > 0, weight * tl.maximum(SAME_SURFACE_M - tl.abs(tap - centre), 0.0), 0.0)
+            metres += weight * tap
+            metres_weight += weight
+    coarse = item * height * width
+    # outside the image the weights may be 0; nothing is stored there
+    tl.store(intensity_out + coarse + at, grey / tl.maximum(grey_weight, 1e-12), inside)
+    tl.store(depth_out + coarse + at, metres / tl.maximum(metres_weight, 1e-12), inside)
+
+
+@kernel
+def enlarge(
+    coarse: tl.tensor,
+    fine: tl.tensor,
+    coarse_height: tl.tensor,
+    coarse_width: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+) -> None:
+    """Coarse pixels lie on the even fine ones; the Gaussian's weights of those present are normalised.
+
+    An even row sees three coarse rows at distance 2, 0, 2, an odd one two at distance 1.
+    """
+    plane, y, x = pixels(height, width, rows, columns)
+    total, weights = (y + x) * 0.0, (y + x) * 0.0
+    for down in tl.static_range(3):
+        for across in tl.static_range(3):
+            coarse_y, coarse_x = y // 2 + (down - 1), x // 2 + (across - 1)
+            at, present = place(coarse_y, coarse_x, coarse_height, coarse_width)
+            weight = _binomial(y - 2 * coarse_y) * _binomial(x - 2 * coarse_x)
+            weight = tl.where(present, weight, 0.0)
+            total += weight * tl.load(coarse + plane * coarse_height * coarse_width + at, present, 0.0)
+            weights += weight
+    in_pixels = tl.where(plane % 10 < 2, 2.0, 1.0)
+    at, inside = place(y, x, height, width)
+    tl.store(fine + plane * height * width + at, in_pixels * total / tl.maximum(weights, 1e-12), inside)
+
+
+@kernel
+def _binomial(distance: tl.tensor) -> tl.tensor:
+    """Weight of a tap -3..3 pixels away."""
+    away = tl.abs(distance)
+    return tl.where(away == 0, BINOMIAL[2], tl.where(away == 1, BINOMIAL[1], tl.where(away == 2, BINOMIAL[0], 0.0)))

@@ -1,0 +1,83 @@
+"""The 3x3 weighted median of `weighted_median` as one Triton kernel, weights and all."""
+
+from __future__ import annotations
+
+import triton.language as tl
+from torch import Tensor
+
+from .pixel_tiles import kernel, launch, pixels, place
+from .weighted_median import BEYOND as REFERENCE_BEYOND
+
+BEYOND = tl.constexpr(REFERENCE_BEYOND)
+
+
+def filter_flow(limited: Tensor, depth1: Tensor, terms: Tensor, state: Tensor) -> None:
+    """Median of the flow `limited` (B, 3, H, W) over valid neighbours, into the first three planes of a state.
+
+    Where depth1 is 0 the flow is kept, with w = 0.
+    """
+    launch(median_of_flow, limited.flatten(0, 1), limited, depth1, terms, state)
+
+
+@kernel
+def median_of_flow(
+    limited: tl.tensor,
+    depth1: tl.tensor,
+    terms: tl.tensor,
+    state: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+) -> None:
+    """One of u, v, w of one item.
+
+    Each neighbour's centre is the weight of those that sort before it (ties by position) plus half of its own; the median
+    is read at half of the total weight, between the last centre at or below it and the first above.
+    """
+    plane, y, x = pixels(height, width, rows, columns)
+    item, channel, size = plane // 3, plane % 3, height * width
+    limited, depth1, depth_t = limited + plane * size, depth1 + item * size, terms + (item * 10 + 9) * size
+    at, inside = place(y, x, height, width)
+    z, kept = tl.load(depth1 + at, inside, 0.0), tl.load(limited + at, inside, 0.0)
+    half = z * 0.0
+    for i in tl.static_range(9):
+        half += _weight(depth1, depth_t, z, y + (i // 3 - 1), x + (i % 3 - 1), height, width) / 2
+
+    low, low_centre, high, high_centre = z * 0.0 - BEYOND, z * 0.0 - BEYOND, z * 0.0 + BEYOND, z * 0.0 + BEYOND
+    for i in tl.static_range(9):
+        at_i, in_i = place(y + (i // 3 - 1), x + (i % 3 - 1), height, width)
+        value = tl.load(limited + at_i, in_i, 0.0)
+        weight = _weight(depth1, depth_t, z, y + (i // 3 - 1), x + (i % 3 - 1), height, width)
+        centre = weight / 2
+        for j in tl.static_range(9):
+            if i != j:
+                at_j, in_j = place(y + (j // 3 - 1), x + (j % 3 - 1), height, width)
+                other = tl.load(limited + at_j, in_j, 0.0)
+                before = (other <= value) if j < i else (other < value)
+                other_weight = _weight(depth1, depth_t, z, y + (j // 3 - 1), x + (j % 3 - 1), height, width)
+                centre += tl.where(before, other_weight, 0.0)
+        is_low, is_high = (weight > 0) & (centre <= half), (weight > 0) & (centre > half)
+        low, low_centre = (
+            tl.where(is_low, tl.maximum(low, value), low),
+            tl.where(is_low, tl.maximum(low_centre, centre), low_centre),
+        )
+        high, high_centre = (
+            tl.where(is_high, tl.minimum(high, value), high),
+            tl.where(is_high, tl.minimum(high_centre, centre), high_centre),
+        )
+
+    part = (half - low_centre) / (high_centre - low_centre)
+    median = tl.where(high < BEYOND / 2, low + part * (high - low), low)  # else one neighbour alone has a weight
+    kept = tl.where(channel == 2, 0.0, kept)
+    tl.store(state + (item * 10 + channel) * size + at, tl.where(z > 0, median, kept), inside)
+
+
+@kernel
+def _weight(
+    depth1: tl.tensor, depth_t: tl.tensor, z: tl.tensor, y: tl.tensor, x: tl.tensor, height: tl.tensor, width: tl.tensor
+) -> tl.tensor:
+    """1 / (1 + 5 (Z - Z_n)^2 + 10 Zt_n^2) of the neighbour n at (y, x); 0 outside the image and where Z_n = 0."""
+    at, inside = place(y, x, height, width)
+    z_n, change = tl.load(depth1 + at, inside, 0.0), tl.load(depth_t + at, inside, 0.0)
+    return tl.where(z_n > 0, 1 / (1 + 5 * (z_n - z) * (z_n - z) + 10 * change * change), 0.0)

@@ -7,24 +7,23 @@ from torch import Tensor
 
 from .pixel_tiles import kernel, launch, pixels, place
 from .rgbd_pyramid import BINOMIAL as REFERENCE_BINOMIAL
-from .rgbd_pyramid import SAME_SURFACE_M as REFERENCE_SAME_SURFACE_M
+from .rgbd_pyramid import SAME_SURFACE_M
 
 BINOMIAL = tl.constexpr(REFERENCE_BINOMIAL)
-SAME_SURFACE_M = tl.constexpr(REFERENCE_SAME_SURFACE_M)
 
 
 def halve_frame(intensity: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
     """`halve_intensity` and `halve_depth` of (B, H, W) images: (B, ceil(H/2), ceil(W/2)) each."""
     batch, height, width = depth.shape
     halved = depth.new_empty((2, batch, (height + 1) // 2, (width + 1) // 2))
-    launch(halve, halved[0], intensity, depth, halved[0], halved[1], height, width)
+    launch(halve, halved[0], intensity, depth, halved[0], halved[1], SAME_SURFACE_M, height, width)
     return halved[0], halved[1]
 
 
 def upsample_state(coarse: Tensor, height: int, width: int) -> Tensor:
     """`upsample` of every plane of a state (B, 10, h, w), u and v doubled: (B, 10, height, width)."""
     fine = coarse.new_empty((*coarse.shape[:2], height, width))
-    launch(enlarge, fine.flatten(0, 1), coarse, fine, *coarse.shape[2:])
+    launch(enlarge, fine, coarse, fine, *coarse.shape[2:])
     return fine
 
 
@@ -34,6 +33,7 @@ def halve(
     depth: tl.tensor,
     intensity_out: tl.tensor,
     depth_out: tl.tensor,
+    same_surface_m: tl.tensor,
     fine_height: tl.tensor,
     fine_width: tl.tensor,
     height: tl.tensor,
@@ -55,7 +55,7 @@ def halve(
             grey += weight * tl.load(intensity + fine + tap_at, present, 0.0)
             grey_weight += weight
             tap = tl.load(depth + fine + tap_at, present, 0.0)
-            weight = tl.where(tap > 0, weight * tl.maximum(SAME_SURFACE_M - tl.abs(tap - centre), 0.0), 0.0)
+            weight = tl.where(tap > 0, weight * tl.maximum(same_surface_m - tl.abs(tap - centre), 0.0), 0.0)
             metres += weight * tap
             metres_weight += weight
     coarse = item * height * width
@@ -79,19 +79,23 @@ def enlarge(
 
     An even row sees three coarse rows at distance 2, 0, 2, an odd one two at distance 1.
     """
-    plane, y, x = pixels(height, width, rows, columns)
-    total, weights = (y + x) * 0.0, (y + x) * 0.0
-    for down in tl.static_range(3):
-        for across in tl.static_range(3):
-            coarse_y, coarse_x = y // 2 + (down - 1), x // 2 + (across - 1)
-            at, present = place(coarse_y, coarse_x, coarse_height, coarse_width)
-            weight = _binomial(y - 2 * coarse_y) * _binomial(x - 2 * coarse_x)
-            weight = tl.where(present, weight, 0.0)
-            total += weight * tl.load(coarse + plane * coarse_height * coarse_width + at, present, 0.0)
-            weights += weight
-    in_pixels = tl.where(plane % 10 < 2, 2.0, 1.0)
+    item, y, x = pixels(height, width, rows, columns)
+    coarse_size, size = coarse_height * coarse_width, height * width
+    coarse, fine = coarse + item * 10 * coarse_size, fine + item * 10 * size
     at, inside = place(y, x, height, width)
-    tl.store(fine + plane * height * width + at, in_pixels * total / tl.maximum(weights, 1e-12), inside)
+    taps, weights, total = (), (), (y + x) * 0.0
+    for n in tl.static_range(9):
+        coarse_y, coarse_x = y // 2 + (n // 3 - 1), x // 2 + (n % 3 - 1)
+        tap, present = place(coarse_y, coarse_x, coarse_height, coarse_width)
+        weight = tl.where(present, _binomial(y - 2 * coarse_y) * _binomial(x - 2 * coarse_x), 0.0)
+        taps, weights = taps + (tap,), weights + (weight,)  # noqa: RUF005  # Triton has no unpacking
+        total += weight
+    total = tl.maximum(total, 1e-12)
+    for plane in tl.static_range(10):
+        value = total * 0.0
+        for n in tl.static_range(9):
+            value += weights[n] * tl.load(coarse + plane * coarse_size + taps[n], weights[n] > 0, 0.0)
+        tl.store(fine + plane * size + at, (2 * value if plane < 2 else value) / total, inside)
 
 
 @kernel

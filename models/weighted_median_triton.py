@@ -30,7 +30,7 @@ def median_of_flow(
     rows: tl.constexpr,
     columns: tl.constexpr,
 ) -> None:
-    """One of u, v, w of one item.
+    """One of u, v, w of one item; the weight of a neighbour n is 1 / (1 + 5 (Z - Z_n)^2 + 10 Zt_n^2), 0 where Z_n = 0.
 
     Each neighbour's centre is the weight of those that sort before it (ties by position) plus half of its own; the median
     is read at half of the total weight, between the last centre at or below it and the first above.
@@ -39,45 +39,32 @@ def median_of_flow(
     item, channel, size = plane // 3, plane % 3, height * width
     limited, depth1, depth_t = limited + plane * size, depth1 + item * size, terms + (item * 10 + 9) * size
     at, inside = place(y, x, height, width)
-    z, kept = tl.load(depth1 + at, inside, 0.0), tl.load(limited + at, inside, 0.0)
-    half = z * 0.0
-    for i in tl.static_range(9):
-        half += _weight(depth1, depth_t, z, y + (i // 3 - 1), x + (i % 3 - 1), height, width) / 2
+    z = tl.load(depth1 + at, inside, 0.0)
+    values, weights, half = (), (), z * 0.0
+    for n in tl.static_range(9):
+        at_n, in_n = place(y + (n // 3 - 1), x + (n % 3 - 1), height, width)
+        z_n, change = tl.load(depth1 + at_n, in_n, 0.0), tl.load(depth_t + at_n, in_n, 0.0)
+        weight = tl.where(z_n > 0, 1 / (1 + 5 * (z_n - z) * (z_n - z) + 10 * change * change), 0.0)
+        values = values + (tl.load(limited + at_n, in_n, 0.0),)  # noqa: RUF005  # Triton has no unpacking
+        weights = weights + (weight,)  # noqa: RUF005
+        half += weight / 2
 
-    low, low_centre, high, high_centre = z * 0.0 - BEYOND, z * 0.0 - BEYOND, z * 0.0 + BEYOND, z * 0.0 + BEYOND
+    low, high = z * 0.0 - BEYOND, z * 0.0 + BEYOND
+    low_centre, high_centre = low, high
     for i in tl.static_range(9):
-        at_i, in_i = place(y + (i // 3 - 1), x + (i % 3 - 1), height, width)
-        value = tl.load(limited + at_i, in_i, 0.0)
-        weight = _weight(depth1, depth_t, z, y + (i // 3 - 1), x + (i % 3 - 1), height, width)
-        centre = weight / 2
+        centre = weights[i] / 2
         for j in tl.static_range(9):
-            if i != j:
-                at_j, in_j = place(y + (j // 3 - 1), x + (j % 3 - 1), height, width)
-                other = tl.load(limited + at_j, in_j, 0.0)
-                before = (other <= value) if j < i else (other < value)
-                other_weight = _weight(depth1, depth_t, z, y + (j // 3 - 1), x + (j % 3 - 1), height, width)
-                centre += tl.where(before, other_weight, 0.0)
-        is_low, is_high = (weight > 0) & (centre <= half), (weight > 0) & (centre > half)
-        low, low_centre = (
-            tl.where(is_low, tl.maximum(low, value), low),
-            tl.where(is_low, tl.maximum(low_centre, centre), low_centre),
-        )
-        high, high_centre = (
-            tl.where(is_high, tl.minimum(high, value), high),
-            tl.where(is_high, tl.minimum(high_centre, centre), high_centre),
-        )
+            if j < i:
+                centre += tl.where(values[j] <= values[i], weights[j], 0.0)
+            elif j > i:
+                centre += tl.where(values[j] < values[i], weights[j], 0.0)
+        is_low, is_high = (weights[i] > 0) & (centre <= half), (weights[i] > 0) & (centre > half)
+        low = tl.where(is_low, tl.maximum(low, values[i]), low)
+        low_centre = tl.where(is_low, tl.maximum(low_centre, centre), low_centre)
+        high = tl.where(is_high, tl.minimum(high, values[i]), high)
+        high_centre = tl.where(is_high, tl.minimum(high_centre, centre), high_centre)
 
     part = (half - low_centre) / (high_centre - low_centre)
     median = tl.where(high < BEYOND / 2, low + part * (high - low), low)  # else one neighbour alone has a weight
-    kept = tl.where(channel == 2, 0.0, kept)
+    kept = tl.where(channel == 2, 0.0, values[4])
     tl.store(state + (item * 10 + channel) * size + at, tl.where(z > 0, median, kept), inside)
-
-
-@kernel
-def _weight(
-    depth1: tl.tensor, depth_t: tl.tensor, z: tl.tensor, y: tl.tensor, x: tl.tensor, height: tl.tensor, width: tl.tensor
-) -> tl.tensor:
-    """1 / (1 + 5 (Z - Z_n)^2 + 10 Zt_n^2) of the neighbour n at (y, x); 0 outside the image and where Z_n = 0."""
-    at, inside = place(y, x, height, width)
-    z_n, change = tl.load(depth1 + at, inside, 0.0), tl.load(depth_t + at, inside, 0.0)
-    return tl.where(z_n > 0, 1 / (1 + 5 * (z_n - z) * (z_n - z) + 10 * change * change), 0.0)

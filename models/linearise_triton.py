@@ -90,7 +90,7 @@ def _slope(
 def surface_weight(
     z: tl.tensor, z_next: tl.tensor, ray: tl.tensor, ray_next: tl.tensor, exists: tl.tensor
 ) -> tl.tensor:
-    """2 / distance of two neighbours on the surface; 1 where they coincide (both invalid), 0 where one does not exist."""
+    """2 / distance of two neighbours on the surface; 1 where they coincide (both invalid), 0 where one is missing."""
     lateral, deep = z_next * ray_next - z * ray, z_next - z
     squared = lateral * lateral + deep * deep
     weight = tl.where(squared > 0, 2 * tl.rsqrt(tl.maximum(squared, 1e-20)), 1.0)

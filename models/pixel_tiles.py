@@ -1,12 +1,12 @@
 """How the Triton programs of a kernel share out the pixels of a batch of images.
 
-Fields are planes: (B, C, H, W) contiguous float32. A program computes one tile of one item, a thread one column of it, so
-that the 32 lanes of a warp read 32 neighbours:
+Fields are planes, (B, C, H, W) contiguous float32. A program computes one tile of one item, and the 32 lanes of a warp
+32 pixels side by side:
 
-    program (i, j, b)  ->  rows j * ROWS ..., columns i * COLUMNS ... of item b
+    program (i, j, b)  ->  rows from j * tile.rows and columns from i * tile.columns of item b
 
-The batch is in the grid alone and products are added as the source says (no contraction by the compiler), so that an
-item's bits depend neither on the batch that it is in nor on the tiles.
+The batch is in the grid alone, and the compiler may not fuse products and sums of its own accord, so that an item's bits
+depend neither on the batch that it is in nor on the tiles.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ TILE = Tile(64, 64, 1) if os.environ.get("TRITON_INTERPRET") == "1" else Tile(8,
 def kernel(function: Callable[..., Any]) -> Any:
     """`triton.jit` with one machine code for all image sizes.
 
-    Told that rows are multiples of 16 bytes, Triton would give each thread four pixels in a row; reads of left and right
-    neighbours then touch four times as many cache lines.
+    Told that rows are multiples of 16 bytes, Triton would give each thread four pixels in a row; a warp's reads of left
+    and right neighbours would then touch four times as many cache lines.
     """
     return triton.jit(function, do_not_specialize=["height", "width", "fine_height", "fine_width"])
 
 
 def launch(function: Any, image: Tensor, *arguments: Tensor | float) -> None:
-    """`function` on each tile of `image` (B, ..., H, W), the image computed; passes arguments, then height, width, tile."""
+    """`function` on each tile of an image like `image` (B, ..., H, W): called with arguments, height, width, tile."""
     batch, (height, width) = image.shape[0], image.shape[-2:]
     grid = (triton.cdiv(width, TILE.columns), triton.cdiv(height, TILE.rows), batch)
     with torch.cuda.device_of(image):

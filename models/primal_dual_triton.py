@@ -1,7 +1,7 @@
 """The primal-dual iterations of `primal_dual` as Triton kernels: one launch and one pass over memory an iteration.
 
-A primal step is followed by the next dual step in the same launch. That step needs the primal variables of the right and
-lower neighbour; they are computed again here rather than waited for:
+A primal step is followed by the next dual step in the same launch. That step needs the primal variables of the right
+and lower neighbour; they are computed again here rather than waited for:
 
           p(y-1)                              what the new duals at (y, x) depend on: the primal steps of
             |                                 o and its neighbours a, b, and for each the duals at its
@@ -41,8 +41,8 @@ def solve_level(
 ) -> tuple[Tensor, Tensor]:
     """`iterations` primal-dual steps from `state`, which is not changed; lambdas: lambda_I, lambda_D.
 
-    Returns the flow (B, 3, H, W), u and v at most `max_increment` px from where they were, and the state of the last dual
-    step.
+    Returns the flow (B, 3, H, W), u and v at most `max_increment` px from where they were, and the state after the last
+    dual step, whose first three planes are the flow before it.
     """
     here, there = torch.empty_like(state), torch.empty_like(state)
     launch(ascend, state, state, terms, here)

@@ -1,4 +1,4 @@
-"""The pyramid of `rgbd_pyramid` as Triton kernels: a frame is halved in one launch, the solver's state enlarged in one."""
+"""The pyramid of `rgbd_pyramid` as Triton kernels: one launch halves a frame, one enlarges the solver's state."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ def bilinear_taps(
 ) -> tl.tensor:
     """Taps at (x + u, y + v), clamped to the image, for pixels in the image.
 
-    Returns the offsets of the four in a plane, their weights, the offset of the nearest, and whether nothing was clamped.
+    Returns the offsets of the four in a plane, their weights, the offset of the nearest, and where nothing was clamped.
     """
     x_to, y_to = x + u, y + v
     x_in, y_in = tl.clamp(x_to, 0.0, width - 1.0), tl.clamp(y_to, 0.0, height - 1.0)

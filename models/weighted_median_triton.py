@@ -32,8 +32,8 @@ def median_of_flow(
 ) -> None:
     """One of u, v, w of one item; the weight of a neighbour n is 1 / (1 + 5 (Z - Z_n)^2 + 10 Zt_n^2), 0 where Z_n = 0.
 
-    Each neighbour's centre is the weight of those that sort before it (ties by position) plus half of its own; the median
-    is read at half of the total weight, between the last centre at or below it and the first above.
+    Each neighbour's centre is the weight of those that sort before it (ties by position) plus half of its own; the
+    median is read at half of the total weight, between the last centre at or below it and the first above.
     """
     plane, y, x = pixels(height, width, rows, columns)
     item, channel, size = plane // 3, plane % 3, height * width

@@ -1,4 +1,4 @@
-"""Runs the cases of triton_cases.py where they can run, and compiles every kernel that a pair takes for a Hopper GPU."""
+"""Runs the cases of triton_cases.py where they can run, and compiles every kernel for a Hopper GPU."""
 
 from __future__ import annotations
 

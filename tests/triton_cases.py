@@ -181,7 +181,8 @@ def assert_same_flow(flow: SceneFlow, expected: SceneFlow) -> None:
     difference = (flow.motion.cpu() - expected.motion).norm(dim=1)
     assert difference[moving].mean() <= 1e-3 * length[moving].mean()
     assert difference[~moving].mean() <= 1e-3 * length[moving].mean()
-    assert (flow.valid.cpu() != expected.valid).float().mean() < 1e-3
+    # at the border a flow of nearly 0 points in or out
+    assert (flow.valid.cpu() != expected.valid)[:, 1:-1, 1:-1].float().mean() < 1e-3
     # a median may fall on either side of a tie
     assert ((flow.optical.cpu() - expected.optical).abs() > 0.01).float().mean() < 1e-3
 

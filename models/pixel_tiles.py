@@ -1,12 +1,12 @@
 """How the Triton programs of a kernel share out the pixels of a batch of images.
 
-Fields are planes, (B, C, H, W) contiguous float32. A program computes one tile of one item, and the 32 lanes of a warp
-32 pixels side by side:
+Fields are planes, (B, C, H, W) contiguous float32. A program computes one tile of one item, the 32 lanes of a warp 32
+pixels side by side:
 
     program (i, j, b)  ->  rows from j * tile.rows and columns from i * tile.columns of item b
 
-The batch is in the grid alone, and the compiler may not fuse products and sums of its own accord, so that an item's bits
-depend neither on the batch that it is in nor on the tiles.
+The batch is in the grid alone, and the compiler may not fuse products and sums of its own accord: an item's bits depend
+neither on the batch that it is in nor on the tiles.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def launch(function: Any, image: Tensor, *arguments: Tensor | float) -> None:
     """`function` on each tile of an image like `image` (B, ..., H, W): called with arguments, height, width, tile."""
     batch, (height, width) = image.shape[0], image.shape[-2:]
     grid = (triton.cdiv(width, TILE.columns), triton.cdiv(height, TILE.rows), batch)
-    with torch.cuda.device_of(image):
+    with torch.cuda.device_of(image):  # type: ignore[no-untyped-call]
         function[grid](*arguments, height, width, TILE.rows, TILE.columns, num_warps=TILE.warps, enable_fp_fusion=False)
 
 

@@ -83,19 +83,34 @@ def enlarge(
     coarse_size, size = coarse_height * coarse_width, height * width
     coarse, fine = coarse + item * 10 * coarse_size, fine + item * 10 * size
     at, inside = place(y, x, height, width)
-    taps, weights, total = (), (), (y + x) * 0.0
+    above_taps, above_weights = _row_of_taps(y, x, y // 2 - 1, coarse_height, coarse_width)
+    level_taps, level_weights = _row_of_taps(y, x, y // 2, coarse_height, coarse_width)
+    below_taps, below_weights = _row_of_taps(y, x, y // 2 + 1, coarse_height, coarse_width)
+    taps, weights = above_taps + level_taps + below_taps, above_weights + level_weights + below_weights
+    total = (y + x) * 0.0
     for n in tl.static_range(9):
-        coarse_y, coarse_x = y // 2 + (n // 3 - 1), x // 2 + (n % 3 - 1)
-        tap, present = place(coarse_y, coarse_x, coarse_height, coarse_width)
-        weight = tl.where(present, _binomial(y - 2 * coarse_y) * _binomial(x - 2 * coarse_x), 0.0)
-        taps, weights = taps + (tap,), weights + (weight,)  # noqa: RUF005  # Triton has no unpacking
-        total += weight
+        total += weights[n]
     total = tl.maximum(total, 1e-12)
     for plane in tl.static_range(10):
         value = total * 0.0
         for n in tl.static_range(9):
             value += weights[n] * tl.load(coarse + plane * coarse_size + taps[n], weights[n] > 0, 0.0)
         tl.store(fine + plane * size + at, (2 * value if plane < 2 else value) / total, inside)
+
+
+@kernel
+def _row_of_taps(
+    y: tl.tensor, x: tl.tensor, coarse_y: tl.tensor, coarse_height: tl.tensor, coarse_width: tl.tensor
+) -> tl.tensor:
+    """Three coarse pixels side by side that fine pixel (y, x) may see: their offsets, and their weights."""
+    left, has_left = place(coarse_y, x // 2 - 1, coarse_height, coarse_width)
+    middle, has_middle = place(coarse_y, x // 2, coarse_height, coarse_width)
+    right, has_right = place(coarse_y, x // 2 + 1, coarse_height, coarse_width)
+    row_weight = _binomial(y - 2 * coarse_y)
+    left_weight = tl.where(has_left, row_weight * _binomial(x - 2 * (x // 2 - 1)), 0.0)
+    middle_weight = tl.where(has_middle, row_weight * _binomial(x - 2 * (x // 2)), 0.0)
+    right_weight = tl.where(has_right, row_weight * _binomial(x - 2 * (x // 2 + 1)), 0.0)
+    return (left, middle, right), (left_weight, middle_weight, right_weight)
 
 
 @kernel

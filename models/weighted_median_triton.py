@@ -30,7 +30,7 @@ def median_of_flow(
     rows: tl.constexpr,
     columns: tl.constexpr,
 ) -> None:
-    """One of u, v, w of one item; the weight of a neighbour n is 1 / (1 + 5 (Z - Z_n)^2 + 10 Zt_n^2), 0 where Z_n = 0.
+    """One of u, v, w of one item.
 
     Each neighbour's centre is the weight of those that sort before it (ties by position) plus half of its own; the
     median is read at half of the total weight, between the last centre at or below it and the first above.
@@ -40,14 +40,14 @@ def median_of_flow(
     limited, depth1, depth_t = limited + plane * size, depth1 + item * size, terms + (item * 10 + 9) * size
     at, inside = place(y, x, height, width)
     z = tl.load(depth1 + at, inside, 0.0)
-    values, weights, half = (), (), z * 0.0
+    values = _row(limited, y - 1, x, height, width) + _row(limited, y, x, height, width)
+    values = values + _row(limited, y + 1, x, height, width)
+    weights = _row_of_weights(depth1, depth_t, z, y - 1, x, height, width)
+    weights = weights + _row_of_weights(depth1, depth_t, z, y, x, height, width)
+    weights = weights + _row_of_weights(depth1, depth_t, z, y + 1, x, height, width)
+    half = z * 0.0
     for n in tl.static_range(9):
-        at_n, in_n = place(y + (n // 3 - 1), x + (n % 3 - 1), height, width)
-        z_n, change = tl.load(depth1 + at_n, in_n, 0.0), tl.load(depth_t + at_n, in_n, 0.0)
-        weight = tl.where(z_n > 0, 1 / (1 + 5 * (z_n - z) * (z_n - z) + 10 * change * change), 0.0)
-        values = values + (tl.load(limited + at_n, in_n, 0.0),)  # noqa: RUF005  # Triton has no unpacking
-        weights = weights + (weight,)  # noqa: RUF005
-        half += weight / 2
+        half += weights[n] / 2
 
     low, high = z * 0.0 - BEYOND, z * 0.0 + BEYOND
     low_centre, high_centre = low, high
@@ -68,3 +68,28 @@ def median_of_flow(
     median = tl.where(high < BEYOND / 2, low + part * (high - low), low)  # else one neighbour alone has a weight
     kept = tl.where(channel == 2, 0.0, values[4])
     tl.store(state + (item * 10 + channel) * size + at, tl.where(z > 0, median, kept), inside)
+
+
+@kernel
+def _row(plane: tl.tensor, y: tl.tensor, x: tl.tensor, height: tl.tensor, width: tl.tensor) -> tl.tensor:
+    """Three neighbours side by side, x in the middle; 0 outside the image."""
+    at_left, in_left = place(y, x - 1, height, width)
+    at, inside = place(y, x, height, width)
+    at_right, in_right = place(y, x + 1, height, width)
+    left, right = tl.load(plane + at_left, in_left, 0.0), tl.load(plane + at_right, in_right, 0.0)
+    return left, tl.load(plane + at, inside, 0.0), right
+
+
+@kernel
+def _row_of_weights(
+    depth1: tl.tensor, depth_t: tl.tensor, z: tl.tensor, y: tl.tensor, x: tl.tensor, height: tl.tensor, width: tl.tensor
+) -> tl.tensor:
+    """Their weights 1 / (1 + 5 (Z - Z_n)^2 + 10 Zt_n^2); 0 where Z_n = 0 and outside the image."""
+    left, middle, right = _row(depth1, y, x, height, width)
+    left_t, middle_t, right_t = _row(depth_t, y, x, height, width)
+    return _weight(left, left_t, z), _weight(middle, middle_t, z), _weight(right, right_t, z)
+
+
+@kernel
+def _weight(z_n: tl.tensor, change: tl.tensor, z: tl.tensor) -> tl.tensor:
+    return tl.where(z_n > 0, 1 / (1 + 5 * (z_n - z) * (z_n - z) + 10 * change * change), 0.0)

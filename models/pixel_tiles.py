@@ -32,6 +32,12 @@ class Tile(NamedTuple):
 # Triton's interpreter takes as long for a tile whatever its size
 TILE = Tile(64, 64, 1) if os.environ.get("TRITON_INTERPRET") == "1" else Tile(8, 64, 16)
 
+# of a thread, so that 32 warps fit a multiprocessor; `iterate` would take 92, and none spills with 64
+REGISTERS = 64
+
+
+SIZES = ("height", "width", "fine_height", "fine_width", "coarse_height", "coarse_width")
+
 
 def kernel(function: Callable[..., Any]) -> Any:
     """`triton.jit` with one machine code for all image sizes.
@@ -39,7 +45,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     Told that rows are multiples of 16 bytes, Triton would give each thread four pixels in a row; a warp's reads of left
     and right neighbours would then touch four times as many cache lines.
     """
-    return triton.jit(function, do_not_specialize=["height", "width", "fine_height", "fine_width"])
+    return triton.jit(function, do_not_specialize=SIZES)
 
 
 def launch(function: Any, image: Tensor, *arguments: Tensor | float) -> None:
@@ -47,7 +53,8 @@ def launch(function: Any, image: Tensor, *arguments: Tensor | float) -> None:
     batch, (height, width) = image.shape[0], image.shape[-2:]
     grid = (triton.cdiv(width, TILE.columns), triton.cdiv(height, TILE.rows), batch)
     with torch.cuda.device_of(image):  # type: ignore[no-untyped-call]
-        function[grid](*arguments, height, width, TILE.rows, TILE.columns, num_warps=TILE.warps, enable_fp_fusion=False)
+        options = {"num_warps": TILE.warps, "maxnreg": REGISTERS, "enable_fp_fusion": False}
+        function[grid](*arguments, height, width, TILE.rows, TILE.columns, **options)
 
 
 @kernel

@@ -26,7 +26,7 @@ import torch
 import triton.language as tl
 from torch import Tensor
 
-from .pixel_tiles import kernel, launch, load_three, pixels, place, store_three
+from .pixel_tiles import kernel, launch, pixels, store_three
 from .primal_dual import EPSILON as REFERENCE_EPSILON
 
 EPSILON = tl.constexpr(REFERENCE_EPSILON)
@@ -66,14 +66,15 @@ def ascend(
 ) -> None:
     """The first dual step, at the flow itself."""
     item, y, x = pixels(height, width, rows, columns)
-    size, planes = height * width, item * 10 * height * width
+    size, planes, inside = height * width, item * 10 * height * width, (y < height) & (x < width)
     start, terms, end = start + planes, terms + planes, end + planes
-    at, inside = place(y, x, height, width)
-    at_right, has_right = place(y, x + 1, height, width)
-    at_below, has_below = place(y + 1, x, height, width)
-    flow = load_three(start + at, size, inside)
-    right, below = load_three(start + at_right, size, has_right), load_three(start + at_below, size, has_below)
-    _dual_step(start, terms, end, y, x, height, width, flow, right, below)
+    at, _, _, at_right, at_below = _offsets(y, x, height, width)
+    flow, right, below = (
+        _load_three(start + at, size),
+        _load_three(start + at_right, size),
+        _load_three(start + at_below, size),
+    )
+    _dual_step(start + at, terms + at, end + at, size, flow, right, below, x + 1 < width, y + 1 < height, inside)
     store_three(end + at, size, inside, flow)
 
 
@@ -91,14 +92,15 @@ def iterate(
 ) -> None:
     """A primal step and the dual step after it."""
     item, y, x = pixels(height, width, rows, columns)
-    planes = item * 10 * height * width
+    size, planes, inside = height * width, item * 10 * height * width, (y < height) & (x < width)
     start, terms, end = start + planes, terms + planes, end + planes
-    flow, ahead = _primal_step(start, terms, y, x, height, width, lambda_i, lambda_d)
-    _, right = _primal_step(start, terms, y, x + 1, height, width, lambda_i, lambda_d)
-    _, below = _primal_step(start, terms, y + 1, x, height, width, lambda_i, lambda_d)
-    _dual_step(start, terms, end, y, x, height, width, ahead, right, below)
-    at, inside = place(y, x, height, width)
-    store_three(end + at, height * width, inside, flow)
+    at, at_left, at_above, at_right, at_below = _offsets(y, x, height, width)
+    at_right_above, at_below_left = tl.where(y > 0, at_right - width, at_right), tl.where(x > 0, at_below - 1, at_below)
+    flow, ahead = _primal_step(start, terms, size, at, at_left, at_above, x > 0, y > 0, lambda_i, lambda_d)
+    _, right = _primal_step(start, terms, size, at_right, at, at_right_above, x >= 0, y > 0, lambda_i, lambda_d)
+    _, below = _primal_step(start, terms, size, at_below, at_below_left, at, x > 0, y >= 0, lambda_i, lambda_d)
+    _dual_step(start + at, terms + at, end + at, size, ahead, right, below, x + 1 < width, y + 1 < height, inside)
+    store_three(end + at, size, inside, flow)
 
 
 @kernel
@@ -117,44 +119,60 @@ def descend(
 ) -> None:
     """The last primal step, from `start`; u and v stay within `max_increment` of those in `first`."""
     item, y, x = pixels(height, width, rows, columns)
-    size, planes = height * width, item * 10 * height * width
-    at, inside = place(y, x, height, width)
-    flow, _ = _primal_step(start + planes, terms + planes, y, x, height, width, lambda_i, lambda_d)
-    u_first, v_first, _ = load_three(first + planes + at, size, inside)
+    size, planes, inside = height * width, item * 10 * height * width, (y < height) & (x < width)
+    start, terms = start + planes, terms + planes
+    at, at_left, at_above, _, _ = _offsets(y, x, height, width)
+    flow, _ = _primal_step(start, terms, size, at, at_left, at_above, x > 0, y > 0, lambda_i, lambda_d)
+    u_first, v_first, _ = _load_three(first + planes + at, size)
     u = u_first + tl.clamp(flow[0] - u_first, -max_increment, max_increment)
     v = v_first + tl.clamp(flow[1] - v_first, -max_increment, max_increment)
     store_three(limited + item * 3 * size + at, size, inside, (u, v, flow[2]))
 
 
 @kernel
+def _offsets(y: tl.tensor, x: tl.tensor, height: tl.tensor, width: tl.tensor) -> tl.tensor:
+    """Offsets in a plane of pixels and of their left, upper, right and lower neighbours.
+
+    What would lie outside the image is moved to its edge: every load is then allowed, without a mask.
+    """
+    y, x = tl.minimum(y, height - 1), tl.minimum(x, width - 1)
+    at = y * width + x
+    left, right = tl.where(x > 0, at - 1, at), tl.where(x + 1 < width, at + 1, at)
+    return at, left, tl.where(y > 0, at - width, at), right, tl.where(y + 1 < height, at + width, at)
+
+
+@kernel
+def _load_three(planes: tl.tensor, size: tl.tensor) -> tl.tensor:
+    return tl.load(planes), tl.load(planes + size), tl.load(planes + 2 * size)
+
+
+@kernel
 def _primal_step(
     state: tl.tensor,
     terms: tl.tensor,
-    y: tl.tensor,
-    x: tl.tensor,
-    height: tl.tensor,
-    width: tl.tensor,
+    size: tl.tensor,
+    at: tl.tensor,
+    at_left: tl.tensor,
+    at_above: tl.tensor,
+    has_left: tl.tensor,
+    has_above: tl.tensor,
     lambda_i: tl.tensor,
     lambda_d: tl.tensor,
 ) -> tl.tensor:
     """The flow after descent and the proximal step, and that flow extrapolated: (u, v, w), (u, v, w)."""
-    size = height * width
-    at, inside = place(y, x, height, width)
-    at_left, has_left = place(y, x - 1, height, width)
-    at_above, has_above = place(y - 1, x, height, width)
-    u, v, w = load_three(state + at, size, inside)
-    intensity_x, intensity_y, intensity_offset = load_three(terms + at, size, inside)
-    depth_x, depth_y, _ = load_three(terms + at + 3 * size, size, inside)
-    mu, r_right, r_below = load_three(terms + at + 6 * size, size, inside)
-    r_left = tl.load(terms + at_left + 7 * size, has_left, 0.0)
-    r_above = tl.load(terms + at_above + 8 * size, has_above, 0.0)
-    pull = mu * tl.load(state + at + 9 * size, inside, 0.0)
+    u, v, w = _load_three(state + at, size)
+    intensity_x, intensity_y, intensity_offset = _load_three(terms + at, size)
+    depth_x, depth_y = tl.load(terms + at + 3 * size), tl.load(terms + at + 4 * size)
+    mu, r_right, r_below = _load_three(terms + at + 6 * size, size)
+    r_left = tl.where(has_left, tl.load(terms + at_left + 7 * size), 0.0)
+    r_above = tl.where(has_above, tl.load(terms + at_above + 8 * size), 0.0)
+    pull = mu * tl.load(state + at + 9 * size)
 
     # divergence of each dual: what flows out to the right and below less what comes in from the left and above
-    x_u, x_v, x_w = load_three(state + at + 3 * size, size, inside)
-    y_u, y_v, y_w = load_three(state + at + 6 * size, size, inside)
-    left_u, left_v, left_w = load_three(state + at_left + 3 * size, size, has_left)
-    above_u, above_v, above_w = load_three(state + at_above + 6 * size, size, has_above)
+    x_u, x_v, x_w = _load_three(state + at + 3 * size, size)
+    y_u, y_v, y_w = _load_three(state + at + 6 * size, size)
+    left_u, left_v, left_w = _load_three(state + at_left + 3 * size, size)
+    above_u, above_v, above_w = _load_three(state + at_above + 6 * size, size)
     div_u = tl.fma(r_right, x_u, r_below * y_u) - tl.fma(r_left, left_u, r_above * above_u)
     div_v = tl.fma(r_right, x_v, r_below * y_v) - tl.fma(r_left, left_v, r_above * above_v)
     div_w = tl.fma(r_right, x_w, r_below * y_w) - tl.fma(r_left, left_w, r_above * above_w)
@@ -179,30 +197,27 @@ def _dual_step(
     start: tl.tensor,
     terms: tl.tensor,
     end: tl.tensor,
-    y: tl.tensor,
-    x: tl.tensor,
-    height: tl.tensor,
-    width: tl.tensor,
+    size: tl.tensor,
     flow: tl.tensor,
     right: tl.tensor,
     below: tl.tensor,
+    not_last_x: tl.tensor,
+    not_last_y: tl.tensor,
+    inside: tl.tensor,
 ) -> None:
     """Ascent of all duals at `flow` (u, v, w), given those of the right and lower neighbour too."""
-    size = height * width
-    at, inside = place(y, x, height, width)
-    not_last_x, not_last_y = x + 1 < width, y + 1 < height
-    x_u, x_v, x_w = load_three(start + at + 3 * size, size, inside)
-    y_u, y_v, y_w = load_three(start + at + 6 * size, size, inside)
+    x_u, x_v, x_w = _load_three(start + 3 * size, size)
+    y_u, y_v, y_w = _load_three(start + 6 * size, size)
     x_u, y_u = _ascend_disc(x_u, y_u, flow[0], right[0], below[0], not_last_x, not_last_y)
     x_v, y_v = _ascend_disc(x_v, y_v, flow[1], right[1], below[1], not_last_x, not_last_y)
     x_w, y_w = _ascend_disc(x_w, y_w, flow[2], right[2], below[2], not_last_x, not_last_y)
-    store_three(end + at + 3 * size, size, inside, (x_u, x_v, x_w))
-    store_three(end + at + 6 * size, size, inside, (y_u, y_v, y_w))
+    store_three(end + 3 * size, size, inside, (x_u, x_v, x_w))
+    store_three(end + 6 * size, size, inside, (y_u, y_v, y_w))
 
-    depth_x, depth_y, depth_offset = load_three(terms + at + 3 * size, size, inside)
+    depth_x, depth_y, depth_offset = _load_three(terms + 3 * size, size)
     rho = tl.fma(depth_x, flow[0], tl.fma(depth_y, flow[1], depth_offset)) - flow[2]
-    p_depth = tl.load(start + at + 9 * size, inside, 0.0) + rho / (tl.abs(depth_x) + tl.abs(depth_y) + 1)
-    tl.store(end + at + 9 * size, tl.clamp(p_depth, -1.0, 1.0), inside)
+    p_depth = tl.load(start + 9 * size) + rho / (tl.abs(depth_x) + tl.abs(depth_y) + 1)
+    tl.store(end + 9 * size, tl.clamp(p_depth, -1.0, 1.0), inside)
 
 
 @kernel

@@ -38,7 +38,7 @@ for function, (args, options) in launches.items():
     signature = {name: types[getattr(value, "dtype", type(value))] for name, value in named.items()}
     constants = {name: named[name] for name in ("rows", "columns")}
     source = ASTSource(function, signature | dict.fromkeys(constants, "constexpr"), constants)
-    chosen = {name: options[name] for name in ("num_warps", "enable_fp_fusion")}
+    chosen = {name: options[name] for name in ("num_warps", "maxnreg", "enable_fp_fusion")}
     compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=chosen)
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         Path(file.name).write_bytes(compiled.asm["cubin"])

@@ -12,7 +12,7 @@ and lower neighbour; they are computed again here rather than waited for:
 so the extrapolated flow 2 new - old never leaves the registers. A pixel-iteration reads ten planes of state and nine of
 terms and writes ten: 116 bytes if each comes from memory once, neighbours from the caches. A pair of 320x240 with the
 published iterations has 9.73 million pixel-iterations, 1.13 GB; at 4.8 TB/s that is 0.235 ms, or 4,250 pairs/s. One
-kernel for each half of an iteration moves 180 bytes, one for each operation about 600.
+kernel for each half of an iteration moves 176 bytes, one for each operation about 800.
 
 Layouts, B items of H x W pixels, float32:
     state (B, 10, H, W)   u, v, w | x and y part of the duals of u, v, w (p_xu, p_xv, p_xw, p_yu, p_yv, p_yw) | p_depth

@@ -22,7 +22,8 @@ from motionpipe.jobs.options import RunOptions
 from motionpipe.jobs.recipe_files import load_recipe
 from motionpipe.jobs.shard import shard
 from motionpipe.models.flow_consistency import consistent
-from motionpipe.models.scene_flow import RGBDPair, scene_flow
+from motionpipe.models.rgbd_pair import RGBDPair
+from motionpipe.models.scene_flow import scene_flow
 from motionpipe.pipeline.artefacts import SHARDS, read_manifest, read_samples
 from motionpipe.pipeline.dense_flow import brightness_of, scene_images
 from motionpipe.pipeline.depth_frames import beside_jump

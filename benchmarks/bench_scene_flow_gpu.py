@@ -63,8 +63,10 @@ def make_importable() -> None:
 make_importable()
 from motionpipe.models import pixel_tiles  # noqa: E402  # needs what is set above
 from motionpipe.models.primal_dual_triton import BYTES_A_PIXEL_ITERATION  # noqa: E402
+from motionpipe.models.rgbd_pair import RGBDPair  # noqa: E402
 from motionpipe.models.rgbd_pyramid import num_levels  # noqa: E402
-from motionpipe.models.scene_flow import MIN_ITERATIONS, RGBDPair, scene_flow  # noqa: E402
+from motionpipe.models.scene_flow_reference import MIN_ITERATIONS  # noqa: E402
+from motionpipe.models.scene_flow_reference import reference_scene_flow as scene_flow  # noqa: E402
 from motionpipe.models.scene_flow_triton import scene_flow_triton  # noqa: E402
 from motionpipe.schemas.camera import Camera  # noqa: E402
 from motionpipe.schemas.recipe import FlowSection  # noqa: E402

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from motionpipe.models.scene_flow import RGBDPair, scene_flow
+from motionpipe.models.rgbd_pair import RGBDPair
+from motionpipe.models.scene_flow import scene_flow
 from motionpipe.pipeline.lift_optical_flow import lift_optical_flow
 from motionpipe.schemas.camera import Camera
 from motionpipe.schemas.recipe import FlowSection

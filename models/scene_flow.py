@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from ..schemas.camera import Camera
 from ..schemas.recipe import FlowSection
 from .rgbd_pair import RGBDPair, SceneFlow
@@ -20,4 +22,8 @@ def scene_flow(pair: RGBDPair, camera: Camera, config: FlowSection) -> SceneFlow
         raise ValueError(f"camera is for {camera.width}x{camera.height}, frames are {width}x{height}")
     if pair.depth1.device.type == "cpu":
         return scene_flow_compiled(pair, camera, config)
+    if pair.depth1.device.type == "cuda" and find_spec("triton"):
+        from .scene_flow_triton import scene_flow_triton  # noqa: PLC0415  # torch's CPU builds have no triton
+
+        return scene_flow_triton(pair, camera, config)
     return reference_scene_flow(pair, camera, config)

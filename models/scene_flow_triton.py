@@ -14,9 +14,10 @@ from ..schemas.recipe import FlowSection
 from .linearise_triton import frame_slopes, linearise
 from .pixel_tiles import kernel, launch, load_three, pixels, place, store_three
 from .primal_dual_triton import STATE_PLANES, solve_level
+from .rgbd_pair import RGBDPair, SceneFlow
 from .rgbd_pyramid import halved_camera, num_levels
 from .rgbd_pyramid_triton import halve_frame, upsample_state
-from .scene_flow import MAX_INCREMENT_PX, MIN_ITERATIONS, RGBDPair, SceneFlow
+from .scene_flow_reference import MAX_INCREMENT_PX, MIN_ITERATIONS
 from .warping_triton import bilinear_taps, sample_depth
 from .weighted_median_triton import filter_flow
 

@@ -13,7 +13,8 @@ def bilinear_taps(
 ) -> tl.tensor:
     """Taps at (x + u, y + v), clamped to the image, for pixels in the image.
 
-    Returns the offsets of the four in a plane, their weights, the offset of the nearest, and where nothing was clamped.
+    Returns the offsets of the four in a plane, their weights, the offset of the nearest, and where nothing was clamped
+    to speak of.
     """
     x_to, y_to = x + u, y + v
     x_in, y_in = tl.clamp(x_to, 0.0, width - 1.0), tl.clamp(y_to, 0.0, height - 1.0)
@@ -24,7 +25,8 @@ def bilinear_taps(
     offsets = (upper_row + left, upper_row + right, lower_row + left, lower_row + right)
     weights = ((1 - y_part) * (1 - x_part), (1 - y_part) * x_part, y_part * (1 - x_part), y_part * x_part)
     nearest = tl.where(y_part < 0.5, upper_row, lower_row) + tl.where(x_part < 0.5, left, right)
-    return offsets, weights, nearest, (x_to == x_in) & (y_to == y_in)
+    # to within `warping.EDGE_PX`
+    return offsets, weights, nearest, (tl.abs(x_to - x_in) <= 1e-3) & (tl.abs(y_to - y_in) <= 1e-3)
 
 
 @kernel

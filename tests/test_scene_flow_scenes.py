@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from motionpipe.models.scene_flow import RGBDPair, scene_flow
+from motionpipe.models.rgbd_pair import RGBDPair
+from motionpipe.models.scene_flow import scene_flow
 from motionpipe.pipeline.kinect_rig import view_of
 from motionpipe.pipeline.lift_optical_flow import lift_optical_flow
 from motionpipe.pipeline.perform_action import PerformanceSpec, performance, posed

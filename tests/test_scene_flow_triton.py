@@ -22,7 +22,7 @@ from pathlib import Path
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
-from motionpipe.models.scene_flow import RGBDPair
+from motionpipe.models.rgbd_pair import RGBDPair
 from motionpipe.models.scene_flow_triton import scene_flow_triton
 from motionpipe.schemas.camera import Camera
 from motionpipe.schemas.recipe import FlowSection

@@ -15,9 +15,10 @@ from motionpipe.models.linearise_triton import frame_slopes, linearise
 from motionpipe.models.pixel_tiles import Tile
 from motionpipe.models.primal_dual import DataTerms, Duals, solve_level
 from motionpipe.models.primal_dual_triton import solve_level as solve_level_triton
+from motionpipe.models.rgbd_pair import RGBDPair, SceneFlow
 from motionpipe.models.rgbd_pyramid import halve_depth, halve_intensity, upsample
 from motionpipe.models.rgbd_pyramid_triton import halve_frame, upsample_state
-from motionpipe.models.scene_flow import RGBDPair, SceneFlow, scene_flow
+from motionpipe.models.scene_flow_reference import reference_scene_flow as scene_flow
 from motionpipe.models.surface_gradients import image_gradient, surface_weights
 from motionpipe.models.warping import Warp
 from motionpipe.models.weighted_median import median_weights, weighted_median_3x3

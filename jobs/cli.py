@@ -235,10 +235,14 @@ def flow(store: Store, recipe: MakeRecipe, options: RunOptions, method: str | No
 
 @main.command()
 @click.option("--flow", "flow_name", default=None, help="Flow artefact to read.")
-@click.option("--kind", type=click.Choice(("kmeans",)), default=None, help="How codewords are chosen.")
-@click.option("--size", type=click.IntRange(2), default=None, help="Number of codewords K.")
+@click.option(
+    "--kind", type=click.Choice(("uniform", "kmeans", "learnable")), default=None, help="How codewords are chosen."
+)
+@click.option(
+    "--size", type=click.IntRange(2), default=None, help="Number of codewords K [uniform: codebook.bins says it]."
+)
 @click.option("--protocol", default=None, help="Split whose training part is fitted [default: the dataset's first].")
-@click.option("--name", callback=plain_name, default=None, help="Name of the codebook [default: FLOW-KIND-K].")
+@click.option("--name", callback=plain_name, default=None, help="Name [default: FLOW-KIND-K].")
 @stage_options
 def codebook(
     store: Store,

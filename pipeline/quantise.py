@@ -16,12 +16,13 @@ def quantise(cells: FlowCells, codebook: Codebook) -> Targets:
 
     Raises ValueError where flow and codebook differ in their number of components.
     """
-    if cells.flow.shape[1] != codebook.centres.shape[1]:
+    if cells.flow.shape[1] != codebook.flow_components:
         raise ValueError(
-            f"{cells.key}: flow has {cells.flow.shape[1]} components, the codebook {codebook.centres.shape[1]}"
+            f"{cells.key}: flow has {cells.flow.shape[1]} components, the codebook is for {codebook.flow_components}"
         )
     flow = torch.from_numpy(cells.flow.astype(np.float32))
-    codes = encode(flow, torch.from_numpy(codebook.centres), torch.from_numpy(codebook.clip)).numpy()
+    parts = (torch.from_numpy(array) for array in (codebook.centres, codebook.clip, codebook.axis_scale()))
+    codes = encode(flow, *parts).numpy()
     dtype = code_dtype(codebook.size)
     codes = np.where(cells.cell_is_valid(), codes, np.iinfo(dtype).max)
     return Targets(cells.key, np.asarray(codes, dtype=dtype), codebook.size)

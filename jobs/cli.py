@@ -261,6 +261,21 @@ def codebook(
     return run(store, chosen, flow_name, name, options)
 
 
+@main.command("compare-codebooks")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option("--json", "as_json", is_flag=True, help="All pairs as JSON.")
+@store_option
+def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | None) -> None:
+    """Match the codewords of two codebooks: distances, and how much mass moved.
+
+    A and B are names of the store's codebooks, or STORE:NAME for those of another store.
+    """
+    from .compare_codebooks import compare_codebooks as run
+
+    run(open_store(store_uri), first, second, as_json)
+
+
 @main.command("train-cluster")
 @click.option(
     "--model", type=click.Choice(("atomic-flow",)), default="atomic-flow", show_default=True, help="Network to train."

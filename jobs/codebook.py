@@ -77,9 +77,10 @@ def default_name(flow_name: str, flow_components: int, config: CodebookSection) 
 
 
 def export_learned(store: Store, recipe: Recipe, run: str, checkpoint: str, options: RunOptions) -> None:
-    """Write the centres that a finished run has learned as codebook RUN-learned; nothing where that is there."""
-    folder = f"codebook/{run}-learned"
-    if store.exists(f"{folder}/report.json"):
+    """Write the centres that a finished run has learned as codebook RUN@learned, with targets, unless these stand."""
+    book = f"{run}@learned"
+    folder = f"codebook/{book}"
+    if store.exists(f"targets/{book}/manifest.json"):
         return
     parent_name = json.loads(store.read_bytes(f"runs/{run}/identity.json"))["info"]["codebook"]
     parent, _ = read_codebook(store, parent_name)
@@ -100,8 +101,10 @@ def export_learned(store: Store, recipe: Recipe, run: str, checkpoint: str, opti
     with artefact_lock(store, folder):
         open_artefact(store, folder, identity, recipe, {"flow": begun["flow"]})
         config = CodebookSection.model_validate(made.section)
-        save_codebook(training, folder, identity, config, fitted, begun["flow_statistics"], options)
-    click.echo(_summary(store, folder))
+        if not store.exists(f"{folder}/report.json"):
+            save_codebook(training, folder, identity, config, fitted, begun["flow_statistics"], options)
+            click.echo(_summary(store, folder))
+        _write_targets(store, recipe, book, begun["flow"], flow, options)
 
 
 def read_codebook(store: Store, book: str) -> tuple[Codebook, str]:

@@ -161,12 +161,13 @@ def codebook_lines(report: dict[str, Any]) -> list[str]:
         cells += f", {100 * shares['depth_alone']:.1f} % in depth alone"
         cells += f"; depth comes in steps of {step:g} mm" if step else ""
     table = [
-        f"  RMS, {unit} a step   still in the plane   moving in the plane   ratio   moving cells lose by quantising"
+        f"  {unit} a step   median of all   RMS: still in the plane   moving in it   ratio   moving: lost by quantising"
     ]
     for number, axis in enumerate(flow["axes"]):
         lost = report["distortion"]["moving"][number : number + 1]
         table.append(
-            f"  {'δ' + axis['axis']:<14}{axis['noise'] * factor:>21.2f}{axis['in_plane']['rms'] * factor:>22.2f}"
-            f"{axis['signal_to_noise'] or float('nan'):>8.1f}   {f'{lost[0] * factor:.2f}' if lost else 'dropped'}"
+            f"  δ{axis['axis']:<8}{axis['all']['median'] * factor:>16.2f}{axis['noise'] * factor:>26.2f}"
+            f"{axis['in_plane']['rms'] * factor:>15.2f}{axis['signal_to_noise'] or float('nan'):>8.1f}"
+            f"   {f'{lost[0] * factor:.2f}' if lost else 'dropped'}"
         )
     return [head, used, cells, *table]

@@ -12,9 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..schemas.codebook import Codebook
+
 CHUNK_CELLS = 8192  # distances of a chunk to 64 centres are 2 MiB: they stay in the cache
 NEIGHBOURS = 5
 """Codewords that share a soft target."""
+
+
+def codebook_tensors(book: Codebook) -> tuple[Tensor, Tensor, Tensor]:
+    """(centres, clip, scale) of a codebook, as `encode` and `encode_soft` take them."""
+    return torch.from_numpy(book.centres), torch.from_numpy(book.clip), torch.from_numpy(book.axis_scale())
 
 
 def encode(flow: Tensor, centres: Tensor, clip: Tensor, scale: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def moving_rms(survey: CellSurvey, components: int) -> npt.NDArray[np.float32]:
 
 
 def survey_report(survey: CellSurvey, threshold: float) -> dict[str, Any]:
-    """Shares of the classes and, for each axis and class, RMS, median and 95 % quantile of |component|.
+    """Shares of the classes and, for each axis, RMS, median and 95 % quantile of |component| of each and of all cells.
 
     `noise`: RMS of an axis over the cells that do not move in the picture plane, static or with δz alone. δx and δy of
     such cells lie below the threshold by definition; δz does not, and is mostly error. `signal_to_noise`: RMS over the
@@ -102,15 +102,16 @@ def survey_report(survey: CellSurvey, threshold: float) -> dict[str, Any]:
     """
     valid = int(survey.counts.sum())
     noise, signal = survey.rms([STATIC, DEPTH_ALONE]), survey.rms([IN_PLANE])
+    groups = {"all": list(range(len(CLASSES))), **{label: [number] for number, label in enumerate(CLASSES)}}
     axes = []
     for axis, name in enumerate("xyz"[: survey.magnitudes.shape[1]]):
         figures: dict[str, Any] = {
             label: {
-                "rms": _round(survey.rms([number])[axis]),
-                "median": _round(survey.quantile([number], 0.5)[axis]),
-                "p95": _round(survey.quantile([number], 0.95)[axis]),
+                "rms": _round(survey.rms(classes)[axis]),
+                "median": _round(survey.quantile(classes, 0.5)[axis]),
+                "p95": _round(survey.quantile(classes, 0.95)[axis]),
             }
-            for number, label in enumerate(CLASSES)
+            for label, classes in groups.items()
         }
         ratio = _round(signal[axis] / noise[axis]) if noise[axis] > 0 else None
         axes.append({"axis": name, "noise": _round(noise[axis]), "signal_to_noise": ratio, **figures})

@@ -14,40 +14,28 @@ from ..models.codebook import mirrored_codes
 from ..schemas.codebook import Codebook, SoftStart
 from ..schemas.errors import MotionpipeError
 
+_ARRAYS = ("centres", "counts", "clip", "scale", "kind", "planar", "soft_start")
+
 
 def codebook_bytes(codebook: Codebook) -> bytes:
     """The codebook as .npz; the same codebook gives the same bytes."""
     buffer = io.BytesIO()
     start = astuple(codebook.soft_start) if codebook.soft_start else ()
-    np.savez(
-        buffer,
-        centres=codebook.centres,
-        counts=codebook.counts,
-        clip=codebook.clip,
-        scale=codebook.axis_scale(),
-        kind=np.array(codebook.kind),
-        planar=np.array(codebook.planar),
-        soft_start=np.array(start, dtype=np.float64),
-    )
+    flags = (np.array(codebook.kind), np.array(codebook.planar), np.array(start, dtype=np.float64))
+    arrays = (codebook.centres, codebook.counts, codebook.clip, codebook.axis_scale(), *flags)
+    np.savez(buffer, **dict(zip(_ARRAYS, arrays, strict=True)))  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
 def codebook_from_bytes(data: bytes) -> Codebook:
     """The codebook of a .npz file; MotionpipeError where it lacks what a codebook has."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        try:
-            start = arrays["soft_start"].tolist()
-            return Codebook(
-                arrays["centres"],
-                arrays["counts"],
-                arrays["clip"],
-                arrays["scale"],
-                arrays["kind"].item(),
-                arrays["planar"].item(),
-                SoftStart(*start) if start else None,
-            )
-        except KeyError as error:
-            raise MotionpipeError(f"a codebook.npz has no {error.args[0]}; make it again under a new --name") from error
+        missing = [name for name in _ARRAYS if name not in arrays.files]
+        if missing:
+            raise MotionpipeError(f"a codebook.npz holds no {', '.join(missing)}; make it again under a new --name")
+        centres, counts, clip, scale, kind, planar, start = (arrays[name] for name in _ARRAYS)
+    begun = SoftStart(*start.tolist()) if start.size else None
+    return Codebook(centres, counts, clip, scale, kind.item(), planar.item(), begun)
 
 
 def usage(codebook: Codebook) -> dict[str, float | int | list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..models.codebook import encode
+from ..models.codebook import codebook_tensors, encode
 from ..schemas.codebook import Codebook
 from ..schemas.flow import FlowCells
 from ..schemas.targets import Targets, code_dtype
@@ -21,8 +21,7 @@ def quantise(cells: FlowCells, codebook: Codebook) -> Targets:
             f"{cells.key}: flow has {cells.flow.shape[1]} components, the codebook is for {codebook.flow_components}"
         )
     flow = torch.from_numpy(cells.flow.astype(np.float32))
-    parts = (torch.from_numpy(array) for array in (codebook.centres, codebook.clip, codebook.axis_scale()))
-    codes = encode(flow, *parts).numpy()
+    codes = encode(flow, *codebook_tensors(codebook)).numpy()
     dtype = code_dtype(codebook.size)
     codes = np.where(cells.cell_is_valid(), codes, np.iinfo(dtype).max)
     return Targets(cells.key, np.asarray(codes, dtype=dtype), codebook.size)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from motionpipe.pipeline.quantise import quantise
@@ -26,8 +28,16 @@ def test_nearest_codewords_and_the_top_value_for_invalid_cells(size, dtype):
 
 
 def test_flow_and_codebook_must_have_the_same_components():
-    with pytest.raises(ValueError, match="a: flow has 2 components, the codebook 3"):
+    with pytest.raises(ValueError, match="a: flow has 2 components, the codebook is for 3"):
         quantise(cells([0.0], [16]), book(4, channels=3))
+
+
+def test_a_planar_codebook_takes_scene_flow_and_no_optical_flow():
+    planar = dataclasses.replace(book(32), planar=True)
+    targets = quantise(cells([0.0, 0.14, 0.146], [16, 16, 8], channels=3), planar)
+    assert targets.codes.tolist() == [[[0, 14, 15]]]
+    with pytest.raises(ValueError, match="a: flow has 2 components, the codebook is for 3"):
+        quantise(cells([0.0], [16]), planar)
 
 
 def test_a_recording_without_pairs_has_no_codes():

@@ -81,7 +81,7 @@ def test_all_cells_and_the_sample_give_two_codebooks_that_can_be_compared(chain,
     output = run("compare-codebooks", "dis-kmeans-8", "everything", "--store", chain)
     assert "8 pairs of codewords" in output
     assert "moved mass" in output
-    compared = json.loads(run("compare-codebooks", "dis-kmeans-8", f"{chain}:dis-kmeans-8", "--json"))
+    compared = json.loads(run("compare-codebooks", "dis-kmeans-8", f"{chain}:dis-kmeans-8", "--json", "--store", chain))
     assert compared["total_variation"] == 0
     assert [pair["distance"] for pair in compared["matched"]] == [0] * 8
 

@@ -258,6 +258,11 @@ def codebook(
     from .codebook import codebook as run
 
     chosen = recipe(("codebook.kind", kind), ("codebook.size", size), ("data.protocol", protocol))
+    section = chosen.codebook
+    if size is not None and (section.start if section.kind == "learnable" else section.kind) == "uniform":
+        raise click.UsageError(
+            "a uniform codebook has codebook.bins ^ components codewords: set that instead of --size"
+        )
     return run(store, chosen, flow_name, name, options)
 
 

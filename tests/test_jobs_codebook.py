@@ -54,6 +54,10 @@ def test_uniform_codebooks_are_named_by_their_size(chain, recipe):
     assert all(lost <= half + 1e-6 for lost, half in zip(report["distortion"]["static"], book.clip / 2, strict=True))
 
 
+def test_the_size_of_a_uniform_codebook_is_not_chosen(chain, recipe):
+    assert "codebook.bins" in run("codebook", "--kind", "uniform", "--size", 125, *options(chain), code=2)
+
+
 @pytest.mark.ray
 def test_any_number_of_workers_gives_the_same_codebook(chain, recipe):
     for workers in (0, 2):

@@ -287,10 +287,14 @@ def flow(
 
 @main.command()
 @click.option("--flow", "flow_name", default=None, help="Flow artefact to read.")
-@click.option("--kind", type=click.Choice(("kmeans",)), default=None, help="How codewords are chosen.")
-@click.option("--size", type=click.IntRange(2), default=None, help="Number of codewords K.")
+@click.option(
+    "--kind", type=click.Choice(("uniform", "kmeans", "learnable")), default=None, help="How codewords are chosen."
+)
+@click.option(
+    "--size", type=click.IntRange(2), default=None, help="Number of codewords K [uniform: codebook.bins says it]."
+)
 @click.option("--protocol", default=None, help="Split whose training part is fitted [default: the dataset's first].")
-@click.option("--name", callback=plain_name, default=None, help="Name of the codebook [default: FLOW-KIND-K].")
+@click.option("--name", callback=plain_name, default=None, help="Name [default: FLOW-KIND-K].")
 @stage_options
 def codebook(
     store: Store,
@@ -306,7 +310,27 @@ def codebook(
     from .codebook import codebook as run
 
     chosen = recipe(("codebook.kind", kind), ("codebook.size", size), ("data.protocol", protocol))
+    section = chosen.codebook
+    if size is not None and (section.start if section.kind == "learnable" else section.kind) == "uniform":
+        raise click.UsageError(
+            "a uniform codebook has codebook.bins ^ components codewords: set that instead of --size"
+        )
     return run(store, chosen, flow_name, name, options)
+
+
+@main.command("compare-codebooks")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option("--json", "as_json", is_flag=True, help="All pairs as JSON.")
+@store_option
+def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | None) -> None:
+    """Match the codewords of two codebooks: distances, and how much mass moved.
+
+    A and B are names of the store's codebooks, or STORE:NAME for those of another store.
+    """
+    from .compare_codebooks import compare_codebooks as run
+
+    run(open_store(store_uri), first, second, as_json)
 
 
 @main.command("train-cluster")

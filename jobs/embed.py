@@ -21,7 +21,6 @@ from ..pipeline.plan import read_planned_shard
 from ..pipeline.read_sample import has_stream
 from ..pipeline.store import Store
 from ..pipeline.write_shard import ShardWork, write_rows_shard
-from ..schemas.codebook import Codebook
 from ..schemas.embedding import EmbeddingRow, embedding_schema
 from ..schemas.errors import BadSampleError
 from ..schemas.recipe import EmbedSection, FlowSection, Recipe, TrainSection
@@ -100,7 +99,7 @@ def load_encoder(
     config = TrainSection.model_validate(trained.identity.section)
     flow_name = json.loads(store.read_bytes(f"runs/{run}/identity.json"))["info"]["flow"]
     flow = FlowSection.model_validate(read_manifest(store, f"flow/{flow_name}", "motionpipe flow").identity.section)
-    net = atomic_flow.build(config, _codebook_of(state["model"]))
+    net = atomic_flow.build(config, atomic_flow.codebook_of(state["model"]))
     net.load_state_dict(state["model"])
     net = net.eval().to(device)
 
@@ -113,12 +112,6 @@ def load_encoder(
         return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
 
     return Encoder(features, config, embed, flow)
-
-
-def _codebook_of(model: dict[str, torch.Tensor]) -> Codebook:
-    """A codebook of the checkpoint's sizes; its values come with the state."""
-    counts = np.ones(len(model["centres"]), dtype=np.int64)
-    return Codebook(model["centres"].numpy(), counts, model["clip"].numpy())
 
 
 def require_streams(entry: SampleEntry, modality: str, run: str) -> None:

@@ -52,11 +52,14 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
 def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefact]) -> str:
     """The command line that goes on with this artefact, or makes it again: with the recipe that lies beside it."""
     name, info, data = artefact.name, artefact.info, artefact.identity.data
+    codebook = ["codebook", "--name", name, "--flow", flow_name(artefact, by_folder)]
+    if artefact.kind in ("codebook", "targets") and name.endswith("@learned"):
+        codebook = ["train-cluster", "--name", name.removesuffix("@learned")]
     words = {
         "shards": ["shard", "--dataset", str(data.get("dataset")), "--source", str(info.get("source"))],
         "flow": ["flow", "--name", name],
-        "codebook": ["codebook", "--name", name, "--flow", flow_name(artefact, by_folder)],
-        "targets": ["codebook", "--name", name, "--flow", flow_name(artefact, by_folder)],
+        "codebook": codebook,
+        "targets": codebook,
         "runs": ["train-cluster", "--name", name, "--codebook", str(info.get("codebook"))],
         "embeddings": ["embed", "--run", str(data.get("run")), "--name", name.removesuffix("@init")],
         "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],

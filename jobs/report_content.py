@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..pipeline.artefacts import read_report, rejects_name
+from ..pipeline.codebook_file import codebook_from_bytes
 from ..pipeline.datasets import protocols
-from ..pipeline.fit_codebook import codebook_from_bytes
 from ..pipeline.parquet_files import read_parquet
 from ..pipeline.plan import PLAN_FILE, read_plan
 from ..pipeline.store import Store
@@ -63,7 +63,7 @@ class Book:
     @property
     def unit(self) -> str:
         """Unit in which its flow is shown."""
-        return "mm" if self.codebook.centres.shape[1] == 3 else "px"
+        return "mm" if self.codebook.unit == "m" else "px"
 
     @property
     def factor(self) -> float:

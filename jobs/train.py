@@ -26,7 +26,7 @@ from ..schemas.recipe import Recipe, TrainSection
 from ..schemas.report import Identity, Manifest, ShardSummary
 from .artefact_lock import artefact_lock
 from .codebook import MADE_BY as MAKE_CODEBOOK
-from .codebook import read_codebook
+from .codebook import export_learned, read_codebook
 from .metrics_log import read_metrics
 from .options import RunOptions
 from .progress import Progress
@@ -84,6 +84,8 @@ def train_cluster(store: Store, recipe: Recipe, book: str | None, run: str, opti
             _run_job(job, files, options)
             _finish(files, identity, time.monotonic() - start, options)
             click.echo(f"{files.folder}: {_summary(files)}, {time.monotonic() - start:.1f} s")
+        if codebook.kind == "learnable":
+            export_learned(store, recipe, run, files.checkpoints()[-1], options)
     manifest = Manifest.model_validate_json(store.read_bytes(f"{files.folder}/manifest.json"))
     return StageResult(files.folder, manifest.totals, time.monotonic() - start, not finished)
 

@@ -67,7 +67,7 @@ def train(job: TrainJob, rank: int, workers: int, device: torch.device) -> None:
         for micro_batches in plan[at.cursor :]:
             set_learning_rate(optimiser, config, at.step / last_step)
             mine = micro_batches[rank::workers]
-            metrics, wait_s = _step(parallel, optimiser, job, mine, device)
+            metrics, wait_s = _step(parallel, optimiser, job, mine, device, at.step / last_step)
             at.cursor, at.step = at.cursor + 1, at.step + 1
             if at.step % LOG_EVERY == 0 or at.step in (1, last_step):
                 averaged = _mean_over_ranks(metrics, workers)
@@ -123,7 +123,8 @@ def _restore(
 ) -> tuple[atomic_flow.AtomicFlowNet, torch.optim.Optimizer, Position]:
     torch.manual_seed(job.config.seed)
     net = atomic_flow.build(job.config, job.codebook).to(device)
-    optimiser = torch.optim.Adam(net.parameters(), lr=job.config.learning_rate, weight_decay=job.config.weight_decay)
+    groups = atomic_flow.parameter_groups(net, job.config.weight_decay)
+    optimiser = torch.optim.Adam(groups, lr=job.config.learning_rate)
     state = files.latest()
     if state is None:
         if rank == 0:
@@ -143,6 +144,7 @@ def _step(
     job: TrainJob,
     micro_batches: Sequence[Any],
     device: torch.device,
+    progress: float,
 ) -> tuple[dict[str, Tensor], float]:
     """One optimiser step over this rank's micro-batches; the mean of their metrics and the seconds spent reading."""
     optimiser.zero_grad(set_to_none=True)
@@ -155,7 +157,7 @@ def _step(
         if isinstance(net, DistributedDataParallel):
             # gradients are summed over ranks once, with the last micro-batch
             net.require_backward_grad_sync = number == len(micro_batches) - 1
-        out = atomic_flow.loss(net, batch)  # type: ignore[arg-type]
+        out = atomic_flow.loss(net, batch, progress)  # type: ignore[arg-type]
         (out["loss"] / len(micro_batches)).backward()  # type: ignore[no-untyped-call]
         for name, value in out.items():
             sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach() / len(micro_batches)

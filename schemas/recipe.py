@@ -185,17 +185,43 @@ class FlowSection(Section):
 class CodebookSection(Section):
     """How flow cells become codewords."""
 
-    kind: Literal["kmeans"] = Field("kmeans", description="k-means over cells of the training split")
-    size: int = Field(64, ge=2, le=65_535, description="number of codewords K, the zero codeword among them [count]")
-    sample_cells: int = Field(1_000_000, ge=100, description="cells that the centres are fitted to, at most [count]")
+    kind: Literal["uniform", "kmeans", "learnable"] = Field(
+        "kmeans",
+        description="uniform: a regular grid; kmeans: k-means over cells of the training split; learnable: centres "
+        "that training moves",
+    )
+    components: Literal["all", "xy"] = Field(
+        "all", description="xy: δz of scene flow is dropped, for motion in the picture plane alone"
+    )
+    size: int = Field(
+        64, ge=2, le=65_535, description="k-means: number of codewords K, the zero codeword among them [count]"
+    )
+    bins: int = Field(
+        5, ge=3, le=39, description="uniform: bins an axis, odd so that zero is a centre; K = bins ^ components [count]"
+    )
+    symmetric: bool = Field(
+        False, description="k-means: the mirror image of each centre is a centre too, so that a flip permutes the codes"
+    )
+    start: Literal["kmeans", "uniform"] = Field("kmeans", description="learnable: where the centres begin")
+    fit_on: Literal["sample", "all"] = Field(
+        "sample", description="k-means: over the drawn sample, or in passes over all training cells as they are"
+    )
+    sample_cells: int = Field(1_000_000, ge=100, description="cells in the drawn sample, at most [count]")
     static_fraction: Probability = Field(0.5, description="largest share of static cells in that sample [fraction]")
     static_below_m: float = Field(0.005, ge=0, description="a 3-D cell that moves less is static [m a step]")
     static_below_px: float = Field(0.25, ge=0, description="a 2-D cell that moves less is static [px a step]")
     clip_percentile: float = Field(
         99.0, gt=50, le=100, description="|component| of moving cells is clipped here [percent]"
     )
-    iterations: int = Field(50, ge=1, le=10_000, description="Lloyd iterations, at most [count]")
-    seed: int = Field(0, ge=0, description="seed of sampling and of k-means++")
+    iterations: int = Field(50, ge=1, le=10_000, description="k-means: Lloyd iterations, at most [count]")
+    seed: int = Field(0, ge=0, description="seed of the sample and of the k-means seeding")
+
+    @field_validator("bins")
+    @classmethod
+    def _zero_is_a_centre(cls, bins: int) -> int:
+        if bins % 2 == 0:
+            raise ValueError("must be odd, so that zero is a centre")
+        return bins
 
 
 class TrainSection(Section):
@@ -219,7 +245,27 @@ class TrainSection(Section):
     )
     steps: int = Field(8, ge=1, le=64, description="flow maps predicted, n [count]")
     feedback: bool = Field(False, description="decoder input: its previous output (true) or zeros (false)")
+    target: Literal["hard", "soft"] = Field(
+        "hard",
+        description="the nearest codeword, or a Gaussian over the five nearest; a learnable codebook assigns softly "
+        "by itself",
+    )
     rebalance_lambda: Probability = Field(0.5, description="smoothing weight of the rebalanced cross-entropy")
+    rebalance_nonzero: bool = Field(
+        False, description="smooth over the codewords that occur in training instead of over all K"
+    )
+    prior_sigma: float = Field(
+        0.0, ge=0, description="width of a Gaussian that smooths the prior over the codewords [units of the codebook]"
+    )
+    codebook_alpha: float = Field(1.0, ge=0, description="learnable: weight of the reconstruction term")
+    codebook_usage: float = Field(
+        0.1, ge=0, description="learnable: the usage term at the start, as a part of the reconstruction [fraction]"
+    )
+    temperature: tuple[Positive, Positive] = Field(
+        (1.0, 0.05),
+        description="learnable: of the soft assignment at the start and the end of a run [median squared distance "
+        "of a moving cell to its centre]",
+    )
     flip: bool = Field(True, description="mirror half of the training clips and negate δx")
     moving_clips: Probability = Field(
         0.5, description="share of training clips drawn from the more moving half [fraction]"

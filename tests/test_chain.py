@@ -24,7 +24,7 @@ from motionpipe.jobs.cli import main
 from motionpipe.jobs.codebook import read_codebook
 from motionpipe.jobs.recipe_files import load_recipe
 from motionpipe.jobs.train import find_parents, resolve_modality, training_samples
-from motionpipe.models.codebook import encode
+from motionpipe.models.codebook import codebook_tensors, encode
 from motionpipe.pipeline.artefacts import read_manifest, read_samples
 from motionpipe.pipeline.batches_atomic_flow import build_batch
 from motionpipe.pipeline.clip_plan import ClipRef
@@ -336,7 +336,7 @@ def test_unflipped_codes_of_training_batches_are_the_stored_targets(store, recip
     for sample in samples:
         refs = [ClipRef(0, start, 0.0, 0.0, False) for start in range(sample.num_starts)]
         batch = build_batch(place, "flow/pd", 4, [sample], refs, train)
-        codes = encode(batch.flow, torch.from_numpy(book.centres), torch.from_numpy(book.clip))
+        codes = encode(batch.flow, *codebook_tensors(book))
         audited = torch.from_numpy(read_array(place, f"targets/{parents.book}", *stored[sample.flow.key], "codes.npy"))
         for clip, ref in enumerate(refs):
             for step, pair in enumerate(sample.future_pairs(ref.start, train.steps)):

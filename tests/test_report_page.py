@@ -150,7 +150,7 @@ def test_a_full_store_has_every_section_and_stands_alone(rgbd):
 def test_all_images_decode_and_there_are_as_many_as_samples_ask_for(rgbd):
     images = images_in(page_of(rgbd))
     assert all(image is not None for image in images)
-    sheet, overlays, legends, motion, figures = 4 * 2, 4, 2, 4 * 4, 3
+    sheet, overlays, legends, motion, figures = 4 * 2, 4, 2, 4 * 4, 4
     assert len(images) == sheet + overlays + legends + motion + figures
     assert sum(isinstance(image, ElementTree.Element) for image in images) == figures
 

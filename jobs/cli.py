@@ -261,27 +261,57 @@ def codebook(
 @click.option(
     "--model", type=click.Choice(("atomic-flow",)), default="atomic-flow", show_default=True, help="Network to train."
 )
-@click.option("--codebook", "book", default=None, help="Codebook to read.")
+@click.option(
+    "--task",
+    type=click.Choice(("pretrain", "classify")),
+    default="pretrain",
+    show_default=True,
+    help="Learn from motion without labels, or fine-tune a classifier.",
+)
+@click.option("--codebook", "book", default=None, help="pretrain: codebook to read.")
+@click.option(
+    "--init",
+    default=None,
+    metavar="RUN|STORE:RUN|none",
+    help="classify: pre-trained run that the encoder starts from, of this or another store; none = random weights.",
+)
 @click.option(
     "--protocol", default=None, help="Split whose training part is learned from [default: the dataset's first]."
 )
 @click.option(
     "--name", "run_name", callback=plain_name, required=True, help="Name of the run; the same name resumes it."
 )
+@click.option("--readers", type=click.IntRange(0), default=1, show_default=True, help="Threads that read clips ahead.")
+@click.option("--compile", "compiled", is_flag=True, help="torch.compile: faster steps, other last bits.")
 @stage_options
 def train_cluster(
     store: Store,
     recipe: MakeRecipe,
     options: RunOptions,
     model: str,
+    task: str,
     book: str | None,
+    init: str | None,
     protocol: str | None,
     run_name: str,
+    readers: int,
+    compiled: bool,
 ) -> StageResult:
-    """Pre-train a network on Ray Train workers."""
+    """Pre-train a network, or fine-tune one, on Ray Train workers."""
+    from .train_job import LoopOptions
+
+    if (task == "classify") != (init is not None):
+        raise click.UsageError("--task classify needs --init RUN, STORE:RUN or none, and no other task takes it")
+    chosen, loop = recipe(("train.model", model), ("data.protocol", protocol)), LoopOptions(0, 1, readers, compiled)
+    if init is not None:
+        if book is not None:
+            raise click.UsageError("--codebook is for pre-training; a classifier reads none")
+        from .finetune import finetune
+
+        return finetune(store, chosen, init, run_name, options, loop)
     from .train import train_cluster as run
 
-    return run(store, recipe(("train.model", model), ("data.protocol", protocol)), book, run_name, options)
+    return run(store, chosen, book, run_name, options, loop)
 
 
 @main.command()
@@ -330,6 +360,25 @@ def classify(
         click.echo("probes: finished already, nothing to do")
     click.echo("\n".join(figures_table([result.info for result in results])))
     return results
+
+
+@main.command()
+@click.option("--run", "run_name", default=None, help="Classifier to score.")
+@click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
+@click.option("--allow-leak", is_flag=True, help="Score although training saw test recordings; the figure is marked.")
+@stage_options
+def evaluate(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    run_name: str | None,
+    protocol: str | None,
+    allow_leak: bool,
+) -> StageResult:
+    """Score a fine-tuned classifier on test recordings, clips averaged."""
+    from .evaluate import evaluate as run
+
+    return run(store, recipe(("data.protocol", protocol)), run_name, options, allow_leak)
 
 
 @main.command()

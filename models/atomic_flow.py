@@ -9,17 +9,19 @@ K codewords.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from ..schemas.codebook import Codebook
-from ..schemas.recipe import TrainSection
 from .codebook import encode
 from .conv_lstm import ConvLSTMCell, State
 from .rebalance import class_weights, rebalanced_cross_entropy
+
+if TYPE_CHECKING:
+    from ..schemas.recipe import TrainSection
 
 INPUT_CHANNELS = {"depth": 2, "rgb": 3, "rgbd": 5}
 """Channels of a frame: depth and whether it is valid; red, green, blue; or the three followed by the two."""
@@ -156,17 +158,21 @@ def build(config: TrainSection, codebook: Codebook) -> AtomicFlowNet:
     return AtomicFlowNet(config, codebook).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def loss(net: AtomicFlowNet | DistributedDataParallel, batch: AtomicFlowBatch) -> dict[str, Tensor]:
+def build_encoder(config: TrainSection) -> Encoder:
+    """A new encoder alone, as fine-tuning takes it."""
+    return Encoder(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def loss(net: AtomicFlowNet, batch: AtomicFlowBatch) -> dict[str, Tensor]:
     """Scalars of one batch; only `loss` carries gradients.
 
     loss and unweighted: cross-entropy with and without rebalancing [nats a valid cell]. accuracy: part of the valid
     cells whose likeliest codeword is the target; moving_accuracy: the same over cells whose target is not codeword 0
     (0 where there is none).
     """
-    core = net.module if isinstance(net, DistributedDataParallel) else net
-    codes = encode(batch.flow, core.centres, core.clip)
+    codes = encode(batch.flow, net.centres, net.clip)
     logits: Tensor = net(batch.frames, batch.flow.shape[1])
-    weighted, unweighted = rebalanced_cross_entropy(logits, codes, batch.valid, core.class_weights)
+    weighted, unweighted = rebalanced_cross_entropy(logits, codes, batch.valid, net.class_weights)
     hits = logits.detach().argmax(dim=2) == codes
     return {
         "loss": weighted,

@@ -23,7 +23,8 @@ from click.testing import CliRunner
 from motionpipe.jobs.cli import main
 from motionpipe.jobs.codebook import read_codebook
 from motionpipe.jobs.recipe_files import load_recipe
-from motionpipe.jobs.train import find_parents, resolve_modality, training_samples
+from motionpipe.jobs.train import find_parents, resolve_modality
+from motionpipe.jobs.train_data import flow_samples
 from motionpipe.models.codebook import encode
 from motionpipe.pipeline.artefacts import read_manifest, read_samples
 from motionpipe.pipeline.batches_atomic_flow import build_batch
@@ -31,6 +32,7 @@ from motionpipe.pipeline.clip_plan import ClipRef
 from motionpipe.pipeline.generate_ntu import GeneratorConfig, list_recordings, write_recording
 from motionpipe.pipeline.read_sample import read_array
 from motionpipe.pipeline.store import Store
+from motionpipe.pipeline.stored_clips import StoredClips
 
 # performers 1, 2 are training subjects of xsub and 3 is a test subject; cameras 2, 3 train xview and 1 tests it
 SET = GeneratorConfig(
@@ -251,7 +253,7 @@ def test_two_workers_train_on_the_same_clips_as_one(store, recipe, tmp_path):
     assert one["step"] == two["step"] == 1
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
     last = torch.load(store / "runs/two/checkpoints/step-00000012.pt", weights_only=True)
-    assert (last["epoch"], last["cursor"], last["step"]) == (3, 0, 12)
+    assert (last["position"]["epoch"], last["position"]["cursor"], last["position"]["step"]) == (3, 0, 12)
 
 
 @pytest.mark.slow
@@ -329,15 +331,16 @@ def test_unflipped_codes_of_training_batches_are_the_stored_targets(store, recip
     config = load_recipe(str(recipe))
     parents = find_parents(place, config, None)
     train = resolve_modality(config.train, parents.flow)
-    samples = training_samples(place, parents, train)
+    samples = flow_samples(place, parents.flow_name, parents.flow, parents.protocol, train)
+    clips = StoredClips(place, "flow/pd", 4, train)
     book, _ = read_codebook(place, parents.book)
     targets = read_manifest(place, f"targets/{parents.book}", "")
     stored = {entry.key: (shard, entry) for shard, entry in read_samples(place, f"targets/{parents.book}", targets)}
     for sample in samples:
         refs = [ClipRef(0, start, 0.0, 0.0, False) for start in range(sample.num_starts)]
-        batch = build_batch(place, "flow/pd", 4, [sample], refs, train)
+        batch = build_batch(clips, [sample], refs, train)
         codes = encode(batch.flow, torch.from_numpy(book.centres), torch.from_numpy(book.clip))
-        audited = torch.from_numpy(read_array(place, f"targets/{parents.book}", *stored[sample.flow.key], "codes.npy"))
+        audited = torch.from_numpy(read_array(place, f"targets/{parents.book}", *stored[sample.key], "codes.npy"))
         for clip, ref in enumerate(refs):
             for step, pair in enumerate(sample.future_pairs(ref.start, train.steps)):
                 expected, valid = audited[pair, :16, :16].long(), batch.valid[clip, step]

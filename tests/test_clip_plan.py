@@ -1,16 +1,24 @@
 from collections import Counter
+from functools import partial
 from itertools import chain
 
+import numpy as np
 import pytest
-from motionpipe.pipeline.clip_plan import TrainSample, moving_starts, plan_epoch
+from motionpipe.pipeline.clip_plan import TrainSample, clip_starts, flow_starts, held_out_groups, moving_starts
+from motionpipe.pipeline.clip_plan import plan_epoch as plan_clips
+from motionpipe.pipeline.clip_plan import plan_held_out
 from motionpipe.schemas.recipe import TrainSection
-from motionpipe.schemas.report import SampleEntry
 
 
 def sample(key="a", frames=20, stride=2, motion=None):
-    entry = SampleEntry(key=key, recording_id=key, source_hash="h", num_frames=frames, fps=20.0)
-    motion = tuple(motion if motion is not None else [1.0] * (frames - stride))
-    return TrainSample(0, entry, entry.model_copy(update={"stride": stride, "motion": motion}))
+    motion = np.array(motion if motion is not None else [1.0] * (frames - stride), np.float32)
+    return TrainSample(0, key, key, key, frames, stride, motion)
+
+
+def plan_epoch(samples, epoch, config):
+    """The plan of a pre-training run."""
+    starts = partial(flow_starts, steps=config.steps, moving_clips=config.moving_clips)
+    return plan_clips(samples, epoch, config, starts, config.flip)
 
 
 def config(**changed):

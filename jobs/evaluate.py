@@ -1,0 +1,231 @@
+"""`motionpipe evaluate`: a fine-tuned classifier on the test part, clips averaged by recording."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from statistics import fmean, stdev
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from ..pipeline.artefacts import SHARDS, read_manifest
+from ..pipeline.batches_clip_classifier import read_centre_clips
+from ..pipeline.clip_plan import TrainSample
+from ..pipeline.metrics import average_by_recording, score
+from ..pipeline.parquet_files import parquet_bytes
+from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.store import Store
+from ..pipeline.stored_clips import StoredClips
+from ..schemas.errors import MotionpipeError
+from ..schemas.recipe import Recipe
+from ..schemas.report import Identity, Manifest
+from .artefact_lock import artefact_lock
+from .classify import Protocol
+from .finetune import settings_hash
+from .learners import trained_network
+from .options import RunOptions
+from .progress import Progress
+from .ray_map import map_shards
+from .run_files import RunFiles, load_checkpoint
+from .stage import StageResult, open_artefact
+from .train_data import labelled_samples, network_of
+
+MADE_BY = "motionpipe train-cluster --task classify --init … --name …"
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker scores: samples of the test part, by shard, with the weights of a run."""
+
+    store: Store
+    run: str
+    trained: Manifest
+    num_clips: int
+    batch: int
+    samples: dict[int, list[TrainSample]]
+
+
+def evaluate(
+    store: Store, recipe: Recipe, run: str | None, options: RunOptions, allow_leak: bool = False
+) -> StageResult:
+    """Score the test part of the protocol (default: the one that the run was trained on), save and show the figures."""
+    start = time.monotonic()
+    shards = read_manifest(store, SHARDS, "motionpipe shard")
+    run = run or only_classifier(store)
+    trained = read_manifest(store, RunFiles(store, run).folder, MADE_BY)
+    if trained.identity.stage != "finetune":
+        raise MotionpipeError(f"run {run} was pre-trained and names no classes; fine-tune it: {MADE_BY}")
+    asked = recipe.data.protocol or trained.identity.data["protocol"]
+    protocol = test_protocol(store, shards.identity.data["dataset"], asked, run, trained)
+    if protocol.leak and not allow_leak:
+        raise MotionpipeError(f"{protocol.leak}; pass --allow-leak to score it all the same")
+    folder = f"evaluations/{run}/{protocol.name}"
+    identity = Identity(
+        stage="evaluate",
+        section=recipe.evaluate.model_dump(mode="json", exclude={"batch"}),
+        data={"protocol": protocol.name},
+        parents={"shards": shards.hash, "run": trained.hash},
+    )
+    with artefact_lock(store, folder):
+        finished = open_artefact(store, folder, identity, recipe, {}, f"remove {folder} to score it anew")
+        if finished:
+            click.echo(f"{folder}: finished already, nothing to do")
+        else:
+            data = trained.identity.data
+            samples = labelled_samples(
+                store, shards, protocol.name, "test", network_of(trained).modality, data["step_s"]
+            )
+            by_shard: dict[int, list[TrainSample]] = {}
+            for sample in samples:
+                by_shard.setdefault(sample.shard, []).append(sample)
+            task = Task(store, run, trained, recipe.evaluate.num_clips, recipe.evaluate.batch, by_shard)
+            _score(task, folder, protocol, options)
+            info = {"seconds": round(time.monotonic() - start, 3), "workers": options.workers}
+            manifest = Manifest.of(identity, [], info)
+            store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
+    record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
+    click.echo("\n".join(evaluation_table(evaluations(store, protocol.name))))
+    unscored = 1 - record["n_test"] / record["n_test_planned"]
+    code = 3 if unscored > options.max_reject_rate else 0
+    return StageResult(folder, {}, time.monotonic() - start, not finished, code, record)
+
+
+def only_classifier(store: Store) -> str:
+    """The name of the one finished classifier; an error that lists them where there are more, or none."""
+    finished = [name for name in store.list("runs") if store.exists(f"runs/{name}/manifest.json")]
+    names = [name for name in finished if read_manifest(store, f"runs/{name}", "").identity.stage == "finetune"]
+    if len(names) != 1:
+        raise MotionpipeError(
+            f"runs/ holds {', '.join(names)}; choose one with --run" if names else f"no classifier here; run: {MADE_BY}"
+        )
+    return names[0]
+
+
+def test_protocol(store: Store, dataset: str, asked: str, run: str, trained: Manifest) -> Protocol:
+    """The protocol, and what of its test part the run or the one that it began from has seen."""
+    plan, name, data = planned_by_recording(store), resolve_protocol(dataset, asked), trained.identity.data
+    test = recordings_in(plan, name, "test")
+    tuned = recordings_in(plan, data["protocol"], "train") & test
+    begun = data["init_dataset"] == dataset and recordings_in(plan, data["init_protocol"], "train") & test
+    leak = ""
+    if tuned:
+        leak = f"run {run} was fine-tuned on {data['protocol']}, with {len(tuned)} test recordings of {name}"
+    elif begun:
+        leak = (
+            f"run {run} began from one trained on {data['init_protocol']}, with {len(begun)} test recordings of {name}"
+        )
+    return Protocol(name, plan, leak)
+
+
+def scoring_worker(task: Task) -> Callable[[int], list[tuple[str, Scores]]]:
+    """Softmax scores (clips, classes) of each test sample of a shard, by key. The weights are loaded once a worker."""
+    torch.set_num_threads(1)
+    config, data = network_of(task.trained), task.trained.identity.data
+    checkpoint = f"{RunFiles(task.store, task.run).folder}/{task.trained.shards[0].file}"
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net = trained_network("classify", config, load_checkpoint(task.store, checkpoint)["model"]).to(device)
+    clips = StoredClips(task.store, None, data["cell"], config)
+    frames = int(task.trained.identity.section["clip_frames"])
+
+    @torch.inference_mode()
+    def scores(sample: TrainSample) -> Scores:
+        cut = torch.from_numpy(read_centre_clips(clips, sample, task.num_clips, frames, config))
+        logits = torch.cat([net(part.to(device)).float().cpu() for part in torch.split(cut, task.batch)])
+        return np.asarray(logits.double().softmax(dim=1).numpy())
+
+    return lambda shard: [(sample.key, scores(sample)) for sample in task.samples[shard]]
+
+
+def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> None:
+    """Score all shards, then write predictions and metrics."""
+    progress = Progress(folder, sum(map(len, task.samples.values())), "samples")
+    by_key: dict[str, Scores] = {}
+    for part in map_shards(partial(scoring_worker, task), sorted(task.samples), options):
+        by_key.update(part)
+        progress.add(len(part))
+    progress.close()
+    classes = np.array(task.trained.identity.data["labels"], dtype=np.int64)
+    samples = sorted((s for part in task.samples.values() for s in part), key=lambda sample: sample.key)
+    ids = [sample.recording_id for sample in samples for _ in by_key[sample.key]]
+    recordings, scores = average_by_recording(np.concatenate([by_key[sample.key] for sample in samples]), ids)
+    label_of = {sample.recording_id: sample.label for sample in samples}
+    labels = np.array([label_of[recording] for recording in recordings], dtype=np.int64)
+    metrics = score(scores, labels, classes)
+    names, train = protocol.label_names(), protocol.labelled("train")
+    counts = np.bincount([protocol.plan[i].recording.label or 0 for i in train])
+    section, data = task.trained.identity.section, task.trained.identity.data
+    record = {
+        "run": task.run,
+        "init": json.loads(task.store.read_bytes(f"runs/{task.run}/identity.json"))["info"]["init"],
+        "init_protocol": data["init_protocol"],
+        "seed": section["seed"],
+        "settings": settings_hash(section | {"network": data["network"], "init": data["init_settings"]}),
+        "protocol": protocol.name,
+        "leak": protocol.leak,
+        "clips": len(ids),
+        "n_train": len(train),
+        "n_test": len(recordings),
+        "n_test_planned": len(protocol.labelled("test")),
+        "chance": 1 / len(classes),
+        "majority": float(np.mean(labels == counts.argmax())),
+        "classes": [names[int(label)] for label in classes],
+        **asdict(metrics),
+        "confusion": metrics.confusion.tolist(),
+    }
+    predicted = classes[scores.argmax(axis=1)]
+    columns = {"recording_id": recordings, "label": labels, "predicted": predicted, "scores": scores.tolist()}
+    task.store.write_bytes(f"{folder}/predictions.parquet", parquet_bytes(pa.table(columns)))
+    task.store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+
+def evaluation_table(rows: list[dict[str, Any]]) -> list[str]:
+    """Lines of a table of figures; under runs that differ by their seeds alone, their mean and standard deviation."""
+    head = f"{'run':24} {'from':20} {'protocol':9} {'top-1':>6} {'class':>6} {'mAP':>6} {'chance':>7} {'major':>6}"
+    lines = [f"{head} n_train  n_test"]
+    for group in by_settings(rows):
+        lines += [_line(row) for row in group]
+        if len(group) > 1:
+            means = [f"{name} {spread(group, field)}" for name, field in _SPREAD.items()]
+            lines.append(f"  {len(group)} seeds: {', '.join(means)}")
+    return lines
+
+
+def by_settings(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Figures of runs that differ by their seeds alone stand together."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: (row["protocol"], row["run"])):
+        groups.setdefault((row["protocol"], row["settings"]), []).append(row)
+    return list(groups.values())
+
+
+def spread(rows: list[dict[str, Any]], field: str) -> str:
+    """Mean and standard deviation of a figure."""
+    return f"{fmean(row[field] for row in rows):.3f} ± {stdev(row[field] for row in rows):.3f}"
+
+
+def evaluations(store: Store, protocol: str) -> list[dict[str, Any]]:
+    """Figures of all finished evaluations on a protocol."""
+    places = (f"evaluations/{run}/{protocol}" for run in store.list("evaluations"))
+    done = [place for place in places if store.exists(f"{place}/manifest.json")]
+    return [json.loads(store.read_bytes(f"{place}/metrics.json")) for place in done]
+
+
+def _line(row: dict[str, Any]) -> str:
+    return (
+        f"{row['run']:24} {row['init'][-20:]:20} {row['protocol']:9} {row['top1']:6.3f} "
+        f"{row['mean_class_accuracy']:6.3f} {row['mean_ap']:6.3f} {row['chance']:7.3f} {row['majority']:6.3f} "
+        f"{row['n_train']:7} {row['n_test']}/{row['n_test_planned']}" + ("  LEAK" if row["leak"] else "")
+    )
+
+
+_SPREAD = {"top-1": "top1", "mean class": "mean_class_accuracy", "mAP": "mean_ap"}

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from statistics import fmean, stdev
 from typing import Any
 
 import click
@@ -29,6 +28,7 @@ from ..schemas.recipe import Recipe
 from ..schemas.report import Identity, Manifest
 from .artefact_lock import artefact_lock
 from .classify import Protocol
+from .evaluation_table import evaluation_table
 from .finetune import settings_hash
 from .learners import trained_network
 from .options import RunOptions
@@ -188,44 +188,8 @@ def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> 
     task.store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
 
-def evaluation_table(rows: list[dict[str, Any]]) -> list[str]:
-    """Lines of a table of figures; under runs that differ by their seeds alone, their mean and standard deviation."""
-    head = f"{'run':24} {'from':20} {'protocol':9} {'top-1':>6} {'class':>6} {'mAP':>6} {'chance':>7} {'major':>6}"
-    lines = [f"{head} n_train  n_test"]
-    for group in by_settings(rows):
-        lines += [_line(row) for row in group]
-        if len(group) > 1:
-            means = [f"{name} {spread(group, field)}" for name, field in _SPREAD.items()]
-            lines.append(f"  {len(group)} seeds: {', '.join(means)}")
-    return lines
-
-
-def by_settings(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Figures of runs that differ by their seeds alone stand together."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: (row["protocol"], row["run"])):
-        groups.setdefault((row["protocol"], row["settings"]), []).append(row)
-    return list(groups.values())
-
-
-def spread(rows: list[dict[str, Any]], field: str) -> str:
-    """Mean and standard deviation of a figure."""
-    return f"{fmean(row[field] for row in rows):.3f} ± {stdev(row[field] for row in rows):.3f}"
-
-
 def evaluations(store: Store, protocol: str) -> list[dict[str, Any]]:
     """Figures of all finished evaluations on a protocol."""
     places = (f"evaluations/{run}/{protocol}" for run in store.list("evaluations"))
     done = [place for place in places if store.exists(f"{place}/manifest.json")]
     return [json.loads(store.read_bytes(f"{place}/metrics.json")) for place in done]
-
-
-def _line(row: dict[str, Any]) -> str:
-    return (
-        f"{row['run']:24} {row['init'][-20:]:20} {row['protocol']:9} {row['top1']:6.3f} "
-        f"{row['mean_class_accuracy']:6.3f} {row['mean_ap']:6.3f} {row['chance']:7.3f} {row['majority']:6.3f} "
-        f"{row['n_train']:7} {row['n_test']}/{row['n_test_planned']}" + ("  LEAK" if row["leak"] else "")
-    )
-
-
-_SPREAD = {"top-1": "top1", "mean class": "mean_class_accuracy", "mAP": "mean_ap"}

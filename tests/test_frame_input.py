@@ -79,7 +79,9 @@ def test_colours_are_aligned_with_depth_of_another_size(config):
     rgb = np.stack([rgb_numbers[..., 0] * 8, rgb_numbers[..., 1] * 7, 0 * rgb_numbers[..., 0]], axis=-1)
     streams = {"rgb": rgb[None].astype(np.uint8), "depth": as_depth(depth_numbers)}
     grid = network_grid((24, 32), 4, config)
-    frames = crop_input(fit_frames(streams, (96 / 98, 128 / 131), grid), config, crop_corner(grid, config.crop, 0.4, 0.7))
+    frames = crop_input(
+        fit_frames(streams, (96 / 98, 128 / 131), grid), config, crop_corner(grid, config.crop, 0.4, 0.7)
+    )
     assert frames.shape == (1, 5, config.crop, config.crop)
     rows, cols, blue = (frames[0, :3] * RGB_STD + RGB_MEAN) * 255
     code = np.round((frames[0, 3] + 3) * 1000).astype(int) - 1000

@@ -382,6 +382,36 @@ def evaluate(
 
 
 @main.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
+@click.option("--flow", "flow_name", default=None, help="Flow artefact to pack.")
+@click.option(
+    "--codebook", "books", multiple=True, help="Codebook to pack [default: all that were fitted to the flow]."
+)
+@click.option("--protocol", default=None, help="Split to pack [default: the dataset's first].")
+@click.option(
+    "--largest-mb", type=click.FloatRange(0, min_open=True), default=55.0, show_default=True, help="Refuse more [MB]."
+)
+@stage_options
+def pack(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    out: Path,
+    flow_name: str | None,
+    books: tuple[str, ...],
+    protocol: str | None,
+    largest_mb: float,
+) -> None:
+    """Write depth, labels and flow to one file, to train where there is torch alone.
+
+    There: python -m motionpipe.jobs.train_pack FILE --out DIR --variant none --variant NAME=CODEBOOK …
+    """
+    from .pack import pack as run
+
+    run(store, recipe(("data.protocol", protocol)), flow_name, books, out, largest_mb)
+
+
+@main.command()
 @store_option
 def report(store_uri: str | None) -> None:
     """Write one HTML page of what the store holds and how well it does."""

@@ -12,14 +12,8 @@ import click
 import numpy as np
 
 from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_report, read_samples
-from ..pipeline.fit_codebook import (
-    clip_range,
-    codebook_bytes,
-    codebook_from_bytes,
-    fit_kmeans,
-    sample_cells,
-    usage,
-)
+from ..pipeline.codebook_file import codebook_bytes, codebook_from_bytes
+from ..pipeline.fit_codebook import clip_range, fit_kmeans, sample_cells, usage
 from ..pipeline.quantise import quantise
 from ..pipeline.read_flow import read_flow_cells
 from ..pipeline.samples import npy_bytes

@@ -16,10 +16,10 @@ import pyarrow as pa
 import torch
 
 from ..pipeline.artefacts import SHARDS, read_manifest
-from ..pipeline.batches_clip_classifier import read_centre_clips
 from ..pipeline.clip_plan import TrainSample
 from ..pipeline.metrics import average_by_recording, score
 from ..pipeline.parquet_files import parquet_bytes
+from ..pipeline.score_clips import ClipScorer
 from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
 from ..pipeline.store import Store
 from ..pipeline.stored_clips import StoredClips
@@ -134,16 +134,16 @@ def scoring_worker(task: Task) -> Callable[[int], list[tuple[str, Scores]]]:
     checkpoint = f"{RunFiles(task.store, task.run).folder}/{task.trained.shards[0].file}"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = trained_network("classify", config, load_checkpoint(task.store, checkpoint)["model"]).to(device)
-    clips = StoredClips(task.store, None, data["cell"], config)
-    frames = int(task.trained.identity.section["clip_frames"])
-
-    @torch.inference_mode()
-    def scores(sample: TrainSample) -> Scores:
-        cut = torch.from_numpy(read_centre_clips(clips, sample, task.num_clips, frames, config))
-        logits = torch.cat([net(part.to(device)).float().cpu() for part in torch.split(cut, task.batch)])
-        return np.asarray(logits.double().softmax(dim=1).numpy())
-
-    return lambda shard: [(sample.key, scores(sample)) for sample in task.samples[shard]]
+    scorer = ClipScorer(
+        forward=net,
+        clips=StoredClips(task.store, None, data["cell"], config),
+        network=config,
+        num_clips=task.num_clips,
+        clip_frames=int(task.trained.identity.section["clip_frames"]),
+        batch=task.batch,
+        device=device,
+    )
+    return lambda shard: [(sample.key, scorer.scores(sample)) for sample in task.samples[shard]]
 
 
 def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> None:

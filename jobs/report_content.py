@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..pipeline.artefacts import read_report, rejects_name
+from ..pipeline.codebook_file import codebook_from_bytes
 from ..pipeline.datasets import protocols
-from ..pipeline.fit_codebook import codebook_from_bytes
 from ..pipeline.parquet_files import read_parquet
 from ..pipeline.plan import PLAN_FILE, read_plan
 from ..pipeline.store import Store

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -117,19 +116,6 @@ def usage(codebook: Codebook) -> dict[str, float | int | list[int]]:
         "dead_codes": np.flatnonzero(codebook.counts == 0).tolist(),
         "zero_code_share": round(float(prior[0]), 6),
     }
-
-
-def codebook_bytes(codebook: Codebook) -> bytes:
-    """The codebook as .npz; the same codebook gives the same bytes."""
-    buffer = io.BytesIO()
-    np.savez(buffer, centres=codebook.centres, counts=codebook.counts, clip=codebook.clip)
-    return buffer.getvalue()
-
-
-def codebook_from_bytes(data: bytes) -> Codebook:
-    """The codebook of a .npz file."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return Codebook(arrays["centres"], arrays["counts"], arrays["clip"])
 
 
 def _in_key_order(by_key: dict[str, Vectors]) -> Vectors:

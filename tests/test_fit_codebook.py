@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
+from motionpipe.pipeline.codebook_file import codebook_bytes, codebook_from_bytes
 from motionpipe.pipeline.fit_codebook import (
     CellSample,
     clip_range,
-    codebook_bytes,
-    codebook_from_bytes,
     fit_kmeans,
     sample_cells,
     static_threshold,

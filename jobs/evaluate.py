@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from ..pipeline.store import Store
 from ..pipeline.stored_clips import StoredClips
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import Recipe
-from ..schemas.report import Identity, Manifest
+from ..schemas.report import Identity, Manifest, ShardSummary, content_hash
 from .artefact_lock import artefact_lock
 from .classify import Protocol
 from .evaluation_table import evaluation_table
@@ -39,6 +40,8 @@ from .stage import StageResult, open_artefact
 from .train_data import labelled_samples, network_of
 
 MADE_BY = "motionpipe train-cluster --task classify --init … --name …"
+
+FILES = ("metrics.json", "predictions.parquet")
 
 Scores = npt.NDArray[np.float64]
 
@@ -91,8 +94,7 @@ def evaluate(
             task = Task(store, run, trained, recipe.evaluate.num_clips, recipe.evaluate.batch, by_shard)
             _score(task, folder, protocol, options)
             info = {"seconds": round(time.monotonic() - start, 3), "workers": options.workers}
-            manifest = Manifest.of(identity, [], info)
-            store.write_bytes(f"{folder}/manifest.json", manifest.model_dump_json(indent=1).encode())
+            _finish(store, folder, identity, info)
     record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
     click.echo("\n".join(evaluation_table(evaluations(store, protocol.name))))
     unscored = 1 - record["n_test"] / record["n_test_planned"]
@@ -186,6 +188,24 @@ def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> 
     columns = {"recording_id": recordings, "label": labels, "predicted": predicted, "scores": scores.tolist()}
     task.store.write_bytes(f"{folder}/predictions.parquet", parquet_bytes(pa.table(columns)))
     task.store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+
+def _finish(store: Store, folder: str, identity: Identity, info: dict[str, Any]) -> None:
+    """The manifest, with the hashes of both files."""
+    files = tuple(
+        ShardSummary(
+            shard=number,
+            file=file,
+            sha256=hashlib.sha256(store.read_bytes(f"{folder}/{file}")).hexdigest(),
+            read=0,
+            written=0,
+            rejected=0,
+        )
+        for number, file in enumerate(FILES)
+    )
+    manifest = Manifest.of(identity, [], info)
+    whole = manifest.model_copy(update={"shards": files, "hash": content_hash(identity, files)})
+    store.write_bytes(f"{folder}/manifest.json", whole.model_dump_json(indent=1).encode())
 
 
 def evaluations(store: Store, protocol: str) -> list[dict[str, Any]]:

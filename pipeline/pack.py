@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,7 @@ def read_pack(path: Path) -> Pack:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         meta = json.loads(str(arrays["meta"]))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise MotionpipeError(f"{path} is no pack ({error}); make one with: motionpipe pack --out FILE") from error
     if meta["format"] != FORMAT:
         raise MotionpipeError(f"{path} was packed by another version of motionpipe; pack it again")

@@ -20,6 +20,7 @@ from ..pipeline.train_samples import TrainSamples
 from ..schemas.errors import MotionpipeError
 from .held_out import held_out_figures
 from .learners import LEARNERS, Learner, mixed_precision
+from .learning_rate import set_learning_rates
 from .metrics_log import MetricsLog
 from .run_files import RunFiles, save_checkpoint
 from .train_job import LoopOptions, TrainJob
@@ -122,24 +123,6 @@ def require_even_share(config: LoopSection, workers: int) -> None:
             f"{micro_batches} micro-batches a step (global_batch / micro_batch) cannot be shared by "
             f"{workers} workers; choose --workers {' or '.join(map(str, [0, *fitting]))}"
         )
-
-
-def rate_factor(config: LoopSection, progress: float) -> float:
-    """Part of the full step size at `progress` (fraction of the run): warm-up, then steps or half a cosine."""
-    if progress < config.warmup:
-        # never 0, so that the first step counts
-        return max(progress / config.warmup, 1e-3)
-    if config.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * (progress - config.warmup) / (1 - config.warmup)))
-    return float(0.1 ** sum(progress >= milestone for milestone in config.milestones))
-
-
-def set_learning_rates(
-    optimiser: torch.optim.Optimizer, factors: Sequence[float], config: LoopSection, progress: float
-) -> None:
-    """Step sizes of all groups: their own, times the epoch's factor, times the schedule."""
-    for group, factor in zip(optimiser.param_groups, factors, strict=True):
-        group["lr"] = group["full_rate"] * factor * rate_factor(config, progress)
 
 
 @torch.no_grad()

@@ -84,7 +84,7 @@ def pack_bytes(pack: Pack) -> bytes:
 def read_pack(path: Path) -> Pack:
     """The pack of a file; one clear error where it is none."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         meta = json.loads(str(arrays["meta"]))
     except (OSError, ValueError, KeyError, BadZipFile) as error:

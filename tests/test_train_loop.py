@@ -11,7 +11,7 @@ from motionpipe.jobs.learners import load_encoder, trained_network
 from motionpipe.jobs.metrics_log import read_metrics
 from motionpipe.jobs.run_files import RunFiles, load_checkpoint
 from motionpipe.jobs.train_job import LoopOptions, TrainJob
-from motionpipe.jobs.train_loop import Position, Worker, rate_factor, require_even_share, train
+from motionpipe.jobs.train_loop import Position, Worker, require_even_share, train
 from motionpipe.models.atomic_flow import build_encoder
 from motionpipe.pipeline.clip_plan import TrainSample
 from motionpipe.pipeline.depth_codec import encode_d16
@@ -199,13 +199,6 @@ def test_the_run_ends_after_epochs_without_anything_better():
     ends = [Position(epoch=epoch, best_epoch=3).ended(config) for epoch in range(4, 10)]
     assert ends == [False, False, True, True, True, True]
     assert [Position(epoch=epoch).ended(NETWORK) for epoch in (0, 1, 2)] == [False, False, True]
-
-
-def test_rates_warm_up_and_fall():
-    steps = NETWORK.model_copy(update={"milestones": (0.5, 0.75)})
-    assert [rate_factor(steps, p) for p in (0, 0.4, 0.5, 0.8)] == pytest.approx([1, 1, 0.1, 0.01])
-    cosine = NETWORK.model_copy(update={"schedule": "cosine", "warmup": 0.2})
-    assert [rate_factor(cosine, p) for p in (0, 0.1, 0.2, 0.6, 1)] == pytest.approx([1e-3, 0.5, 1, 0.5, 0])
 
 
 def test_a_frozen_encoder_keeps_its_weights_and_statistics(store, data):

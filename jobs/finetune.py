@@ -17,7 +17,7 @@ from ..schemas.recipe import Recipe, TrainSection, canonical_hash
 from ..schemas.report import Identity, Manifest
 from .options import RunOptions
 from .run_files import RunFiles
-from .run_training import Artefact, run_training
+from .run_training import Artefact, require_runnable, run_training
 from .stage import StageResult
 from .train_data import labelled_samples
 from .train_job import LoopOptions, TrainJob
@@ -50,6 +50,7 @@ def finetune(
     store: Store, recipe: Recipe, init: str, run: str, options: RunOptions, loop: LoopOptions | None = None
 ) -> StageResult:
     """Train the classifier `run` on the labelled training part; `init`: a run, STORE:RUN, or "none"."""
+    require_runnable(store, recipe.finetune, options)
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
     begun = None if init == "none" else find_init(store, init)

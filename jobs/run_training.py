@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from ..pipeline.clip_plan import TrainSample, steps_in_epoch
+from ..pipeline.clip_plan import TrainSample, require_even_share, steps_in_epoch
 from ..pipeline.store import Store
 from ..pipeline.train_samples import TrainSamples, samples_to_bytes
 from ..schemas.errors import MotionpipeError
@@ -42,10 +42,7 @@ def run_training(
     job: TrainJob, samples: Sequence[TrainSample], artefact: Artefact, options: RunOptions, loop: LoopOptions
 ) -> StageResult:
     """Train to the last epoch, from wherever the run stands, and write its manifest."""
-    # importing torch takes seconds, which a finished run need not wait for
     start, store, identity = time.monotonic(), job.store, artefact.identity
-    require_local(store)
-    _require_even_share(job.loop, options.workers)
     split = split_samples(samples, job.loop)
     total = steps_in_epoch(len(split.learned), job.loop) * job.loop.epochs
     files = RunFiles(store, job.run)
@@ -64,10 +61,11 @@ def run_training(
     return StageResult(files.folder, manifest.totals, time.monotonic() - start, not finished)
 
 
-def require_local(store: Store) -> None:
-    """Raise where the store is no folder: a run appends to its files."""
+def require_runnable(store: Store, config: LoopSection, options: RunOptions) -> None:
+    """Raise where the store is no folder, since a run appends to its files, or workers cannot share a step evenly."""
     if not store.is_local:
         raise MotionpipeError(f"train-cluster needs a store in a folder that all workers share, not {store.uri}")
+    require_even_share(config, options.workers)
 
 
 def split_samples(samples: Sequence[TrainSample], config: LoopSection) -> TrainSamples:
@@ -82,12 +80,6 @@ def split_samples(samples: Sequence[TrainSample], config: LoopSection) -> TrainS
         groups = len({sample.group for sample in split.held_out})
         click.echo(f"  {len(split.held_out)} of {len(samples)} training samples ({groups} groups) are held out")
     return split
-
-
-def _require_even_share(config: LoopSection, workers: int) -> None:
-    from .train_loop import require_even_share
-
-    require_even_share(config, workers)
 
 
 def _start(job: TrainJob, options: RunOptions, loop: LoopOptions) -> None:

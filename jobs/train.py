@@ -15,7 +15,7 @@ from ..schemas.report import Identity, Manifest
 from .codebook import MADE_BY as MAKE_CODEBOOK
 from .codebook import read_codebook
 from .options import RunOptions
-from .run_training import Artefact, run_training
+from .run_training import Artefact, require_runnable, run_training
 from .stage import StageResult
 from .train_data import flow_samples
 from .train_job import LoopOptions, TrainJob
@@ -37,6 +37,7 @@ def train_cluster(
     store: Store, recipe: Recipe, book: str | None, run: str, options: RunOptions, loop: LoopOptions | None = None
 ) -> StageResult:
     """Pre-train `run` to its last epoch, from wherever it stands."""
+    require_runnable(store, recipe.train, options)
     parents = find_parents(store, recipe, book)
     recipe = recipe.model_copy(update={"train": resolve_modality(recipe.train, parents.flow)})
     config, flow = recipe.train, parents.flow.identity.section

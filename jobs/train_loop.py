@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..pipeline.batches_atomic_flow import ClipSource
-from ..pipeline.clip_plan import ClipRef, plan_epoch, steps_in_epoch
+from ..pipeline.clip_plan import ClipRef, plan_epoch, require_even_share, steps_in_epoch
 from ..pipeline.read_ahead import ReadAhead, read_ahead
 from ..pipeline.train_samples import TrainSamples
 from ..schemas.errors import MotionpipeError
@@ -112,17 +112,6 @@ def train(worker: Worker) -> None:
         _end_run(worker, files, net, optimiser, at)
     if options.workers > 1:
         dist.barrier()
-
-
-def require_even_share(config: LoopSection, workers: int) -> None:
-    """Raise where the micro-batches of a step cannot be shared out evenly."""
-    micro_batches = config.global_batch // config.micro_batch
-    if micro_batches % max(workers, 1):
-        fitting = [number for number in range(1, micro_batches + 1) if micro_batches % number == 0]
-        raise MotionpipeError(
-            f"{micro_batches} micro-batches a step (global_batch / micro_batch) cannot be shared by "
-            f"{workers} workers; choose --workers {' or '.join(map(str, [0, *fitting]))}"
-        )
 
 
 @torch.no_grad()

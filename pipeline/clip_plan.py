@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..schemas.errors import MotionpipeError
+
 if TYPE_CHECKING:
     from ..schemas.recipe import LoopSection
 
@@ -62,6 +64,17 @@ Starts = Callable[[TrainSample, float], Sequence[int]]
 def steps_in_epoch(num_samples: int, config: LoopSection) -> int:
     """Optimiser steps of an epoch: what does not fill a last step is left out, but at least one is made."""
     return max(config.clips_per_epoch or num_samples, config.global_batch) // config.global_batch
+
+
+def require_even_share(config: LoopSection, workers: int) -> None:
+    """Raise where the micro-batches of a step cannot be shared out evenly."""
+    micro_batches = config.global_batch // config.micro_batch
+    if micro_batches % max(workers, 1):
+        fitting = [number for number in range(1, micro_batches + 1) if micro_batches % number == 0]
+        raise MotionpipeError(
+            f"{micro_batches} micro-batches a step (global_batch / micro_batch) cannot be shared by "
+            f"{workers} workers; choose --workers {' or '.join(map(str, [0, *fitting]))}"
+        )
 
 
 def plan_epoch(

@@ -11,8 +11,10 @@ from motionpipe.pipeline.clip_plan import (
     held_out_groups,
     moving_starts,
     plan_held_out,
+    require_even_share,
 )
 from motionpipe.pipeline.clip_plan import plan_epoch as plan_clips
+from motionpipe.schemas.errors import MotionpipeError
 from motionpipe.schemas.recipe import TrainSection
 
 
@@ -156,3 +158,9 @@ def test_whole_groups_are_held_out_until_they_hold_the_fraction(fraction, groups
 
 def test_a_single_group_is_never_held_out():
     assert held_out_groups(["a"] * 9, 0.5, 0) == frozenset()
+
+
+def test_shares_of_a_step_must_be_even():
+    require_even_share(config(), 2)
+    with pytest.raises(MotionpipeError, match="choose --workers 0 or 1 or 2"):
+        require_even_share(config(), 3)

@@ -11,7 +11,7 @@ from motionpipe.jobs.learners import load_encoder, trained_network
 from motionpipe.jobs.metrics_log import read_metrics
 from motionpipe.jobs.run_files import RunFiles, load_checkpoint
 from motionpipe.jobs.train_job import LoopOptions, TrainJob
-from motionpipe.jobs.train_loop import Position, Worker, require_even_share, train
+from motionpipe.jobs.train_loop import Position, Worker, train
 from motionpipe.models.atomic_flow import build_encoder
 from motionpipe.pipeline.clip_plan import TrainSample
 from motionpipe.pipeline.depth_codec import encode_d16
@@ -243,12 +243,6 @@ def test_a_loss_that_is_no_number_ends_the_run(store, data):
     job = job_of(store, "nan", NETWORK.model_copy(update={"learning_rate": 1e30, "grad_clip": 1e30}))
     with pytest.raises(MotionpipeError, match="lower the learning rate"):
         run(job, data)
-
-
-def test_shares_of_a_step_must_be_even():
-    require_even_share(NETWORK, 2)
-    with pytest.raises(MotionpipeError, match="choose --workers 0 or 1 or 2"):
-        require_even_share(NETWORK, 3)
 
 
 def test_events_for_tensorboard_lie_beside_the_metrics(store, data):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import click
+import cv2
 import numpy as np
 
 from ..pipeline.artefacts import SHARDS, read_report
@@ -28,6 +29,7 @@ Found = Iterator[tuple[int, SampleEntry, SampleEntry, PlannedRecording]]
 
 def open_data(job: TrainJob) -> tuple[TrainSamples, StoredClips]:
     """The run's samples and their clips; every worker opens them for itself."""
+    cv2.setNumThreads(1)
     clips = StoredClips(job.store, job.flow_folder, job.cell, job.network)
     return samples_from_bytes(job.store.read_bytes(job.samples_file)), clips
 

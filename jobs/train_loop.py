@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -86,7 +88,7 @@ def train(worker: Worker) -> None:
     _settle_torch(worker.device)
     net, optimiser, at = _restore(worker, files)
     if options.compiled:
-        net.compile()
+        _compile(net, worker.device)
     log = MetricsLog(files, at.step, config.global_batch, options.events) if options.rank == 0 else None
     read = partial(worker.learner.read, job, worker.clips, worker.samples.learned)
     with read_ahead(read, _micro_batches(worker, at.epoch, at.cursor), options.readers) as batches:
@@ -139,6 +141,14 @@ def _settle_torch(device: torch.device) -> None:
         torch.set_num_threads(1)
     else:
         torch.backends.cudnn.deterministic = True
+
+
+def _compile(net: nn.Module, device: torch.device) -> None:
+    """Compile the forward pass in place, at its first call; one clear error where no compiler is at hand."""
+    compiler = os.environ.get("CXX", "g++")
+    if device.type == "cpu" and shutil.which(compiler) is None:
+        raise MotionpipeError(f"--compile needs a C++ compiler, and there is no {compiler}; train without it")
+    net.compile()
 
 
 def _micro_batches(worker: Worker, epoch: int, cursor: int) -> Iterator[Sequence[ClipRef]]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -250,3 +251,24 @@ def test_events_for_tensorboard_lie_beside_the_metrics(store, data):
     train(Worker(job, data, clips_of(job), CPU, LoopOptions()))
     assert store.list("runs/events/tensorboard")
     assert json.loads(store.read_bytes("runs/events/metrics.jsonl").splitlines()[0])["step"] == 1
+
+
+def test_compile_needs_a_compiler(store, data, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    job = job_of(store, "compiled")
+    with pytest.raises(MotionpipeError, match="needs a C\\+\\+ compiler"):
+        train(Worker(job, data, clips_of(job), CPU, LoopOptions(compiled=True, events=False)))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on a CPU needs g++")
+def test_a_compiled_run_learns_the_same(store, data):
+    """Kernels that sum in another order: the first step's loss is the same but for its last digits."""
+    for name, compiled in (("compiled", True), ("eager", False)):
+        job = job_of(store, name, NETWORK.model_copy(update={"epochs": 1}))
+        train(Worker(job, data, clips_of(job), CPU, LoopOptions(compiled=compiled, events=False)))
+    losses = [rows_of(job_of(store, name))[0]["loss"] for name in ("compiled", "eager")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert load_checkpoint(store, "runs/compiled/checkpoints/step-00000003.pt")["model"].keys() == (
+        load_checkpoint(store, "runs/eager/checkpoints/step-00000003.pt")["model"].keys()
+    )

@@ -282,7 +282,7 @@ def codebook(
     "--name", "run_name", callback=plain_name, required=True, help="Name of the run; the same name resumes it."
 )
 @click.option("--readers", type=click.IntRange(0), default=1, show_default=True, help="Threads that read clips ahead.")
-@click.option("--compile", "compiled", is_flag=True, help="torch.compile: faster steps, other last bits.")
+@click.option("--compile", "compiled", is_flag=True, help="torch.compile the network; other last bits.")
 @stage_options
 def train_cluster(
     store: Store,
@@ -378,7 +378,7 @@ def evaluate(
     """Score a fine-tuned classifier on test recordings, clips averaged."""
     from .evaluate import evaluate as run
 
-    return run(store, recipe(("data.protocol", protocol)), run_name, options, allow_leak)
+    return run(store, recipe(), run_name, protocol, options, allow_leak)
 
 
 @main.command()

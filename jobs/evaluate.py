@@ -59,7 +59,7 @@ class Task:
 
 
 def evaluate(
-    store: Store, recipe: Recipe, run: str | None, options: RunOptions, allow_leak: bool = False
+    store: Store, recipe: Recipe, run: str | None, protocol: str | None, options: RunOptions, allow_leak: bool = False
 ) -> StageResult:
     """Score the test part of the protocol (default: the one that the run was trained on), save and show the figures."""
     start = time.monotonic()
@@ -68,15 +68,15 @@ def evaluate(
     trained = read_manifest(store, RunFiles(store, run).folder, MADE_BY)
     if trained.identity.stage != "finetune":
         raise MotionpipeError(f"run {run} was pre-trained and names no classes; fine-tune it: {MADE_BY}")
-    asked = recipe.data.protocol or trained.identity.data["protocol"]
-    protocol = test_protocol(store, shards.identity.data["dataset"], asked, run, trained)
-    if protocol.leak and not allow_leak:
-        raise MotionpipeError(f"{protocol.leak}; pass --allow-leak to score it all the same")
-    folder = f"evaluations/{run}/{protocol.name}"
+    asked = protocol or trained.identity.data["protocol"]
+    scored = scored_protocol(store, shards.identity.data["dataset"], asked, run, trained)
+    if scored.leak and not allow_leak:
+        raise MotionpipeError(f"{scored.leak}; pass --allow-leak to score it all the same")
+    folder = f"evaluations/{run}/{scored.name}"
     identity = Identity(
         stage="evaluate",
         section=recipe.evaluate.model_dump(mode="json", exclude={"batch"}),
-        data={"protocol": protocol.name},
+        data={"protocol": scored.name},
         parents={"shards": shards.hash, "run": trained.hash},
     )
     with artefact_lock(store, folder):
@@ -84,22 +84,25 @@ def evaluate(
         if finished:
             click.echo(f"{folder}: finished already, nothing to do")
         else:
-            data = trained.identity.data
-            samples = labelled_samples(
-                store, shards, protocol.name, "test", network_of(trained).modality, data["step_s"]
-            )
-            by_shard: dict[int, list[TrainSample]] = {}
-            for sample in samples:
-                by_shard.setdefault(sample.shard, []).append(sample)
-            task = Task(store, run, trained, recipe.evaluate.num_clips, recipe.evaluate.batch, by_shard)
-            _score(task, folder, protocol, options)
+            samples = _test_samples(store, shards, scored.name, trained)
+            task = Task(store, run, trained, recipe.evaluate.num_clips, recipe.evaluate.batch, samples)
+            _score(task, folder, scored, options)
             info = {"seconds": round(time.monotonic() - start, 3), "workers": options.workers}
             _finish(store, folder, identity, info)
     record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
-    click.echo("\n".join(evaluation_table(evaluations(store, protocol.name))))
+    click.echo("\n".join(evaluation_table(evaluations(store, scored.name))))
     unscored = 1 - record["n_test"] / record["n_test_planned"]
     code = 3 if unscored > options.max_reject_rate else 0
     return StageResult(folder, {}, time.monotonic() - start, not finished, code, record)
+
+
+def _test_samples(store: Store, shards: Manifest, protocol: str, trained: Manifest) -> dict[int, list[TrainSample]]:
+    """Labelled samples of the test part that the network can see, by shard."""
+    modality, step_s = network_of(trained).modality, trained.identity.data["step_s"]
+    by_shard: dict[int, list[TrainSample]] = {}
+    for sample in labelled_samples(store, shards, protocol, "test", modality, step_s):
+        by_shard.setdefault(sample.shard, []).append(sample)
+    return by_shard
 
 
 def only_classifier(store: Store) -> str:
@@ -113,7 +116,7 @@ def only_classifier(store: Store) -> str:
     return names[0]
 
 
-def test_protocol(store: Store, dataset: str, asked: str, run: str, trained: Manifest) -> Protocol:
+def scored_protocol(store: Store, dataset: str, asked: str, run: str, trained: Manifest) -> Protocol:
     """The protocol, and what of its test part the run or the one that it began from has seen."""
     plan, name, data = planned_by_recording(store), resolve_protocol(dataset, asked), trained.identity.data
     test = recordings_in(plan, name, "test")

@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="runs of each variant, seeds 0, 1, …")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", dest="assignments")
     parser.add_argument("--readers", type=int, default=1, help="threads that read clips ahead")
-    parser.add_argument("--compile", action="store_true", help="torch.compile: faster steps, other last bits")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the networks; other last bits")
     given = parser.parse_args(arguments)
     try:
         experiment(given)

@@ -49,8 +49,8 @@ class Pack:
     books: dict[str, Codebook]
 
     def part(self, name: str) -> list[TrainSample]:
-        """Samples of the protocol's "train" or "test" part."""
-        return [packed.sample for packed in self.samples if packed.part == name]
+        """Labelled samples of the protocol's "train" or "test" part."""
+        return [packed.sample for packed in self.samples if packed.part == name and packed.sample.label >= 0]
 
 
 def pack_bytes(pack: Pack) -> bytes:

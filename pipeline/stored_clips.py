@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..schemas.errors import MotionpipeError
 from ..schemas.report import SampleEntry
-from .artefacts import SHARDS, read_report
+from .artefacts import SHARDS, read_report, tar_name
 from .clip_plan import TrainSample
 from .fit_frames import fit_frames
 from .flow_cells import resample_cells
@@ -38,7 +40,8 @@ class StoredClips:
         """The modality's streams, frames (T, H, W[, 3]) of the grid's size, and that grid."""
         entry = self._frames.of(sample)
         names = STREAMS[self._config.modality]
-        stored = {name: read_frames(self._store, SHARDS, sample.shard, entry, name, numbers) for name in names}
+        with _named(SHARDS, sample):
+            stored = {name: read_frames(self._store, SHARDS, sample.shard, entry, name, numbers) for name in names}
         return fit_to_grid(stored, names[-1], self._cell, self._config)
 
     def flow(self, sample: TrainSample, pairs: Sequence[int], grid: Grid) -> tuple[Float, Float]:
@@ -48,8 +51,9 @@ class StoredClips:
         place = (self._store, self._flow_folder, sample.shard, self._flow.of(sample))
         step = pairs[1] - pairs[0] if len(pairs) > 1 else 1
         rows = slice(pairs[0], pairs[-1] + 1)
-        flow = read_rows(*place, "flow.npy", rows)[::step].astype(np.float32)
-        counts = read_rows(*place, "valid.npy", rows)[::step].astype(np.float32)
+        with _named(self._flow_folder, sample):
+            flow = read_rows(*place, "flow.npy", rows)[::step].astype(np.float32)
+            counts = read_rows(*place, "valid.npy", rows)[::step].astype(np.float32)
         return resample_cells(flow, counts / np.float32(self._cell**2), grid.rows, grid.cols)
 
 
@@ -61,6 +65,17 @@ def fit_to_grid(
     rows, cols = height // cell, width // cell
     grid = network_grid((rows, cols), cell, config)
     return fit_frames(stored, (rows * cell / height, cols * cell / width), grid), grid
+
+
+@contextmanager
+def _named(folder: str, sample: TrainSample) -> Iterator[None]:
+    """Decoders say what is wrong with bytes; this adds whose they are, and what to do."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise MotionpipeError(
+            f"{folder}/{tar_name(sample.shard)}: sample {sample.key} cannot be read ({error}); run: motionpipe verify"
+        ) from error
 
 
 class _Entries:

@@ -272,3 +272,13 @@ def test_a_compiled_run_learns_the_same(store, data):
     assert load_checkpoint(store, "runs/compiled/checkpoints/step-00000003.pt")["model"].keys() == (
         load_checkpoint(store, "runs/eager/checkpoints/step-00000003.pt")["model"].keys()
     )
+
+
+@pytest.mark.parametrize("readers", [0, 2])
+@pytest.mark.parametrize("folder", ["shards", "flow/fake"])
+def test_a_damaged_tar_ends_the_run_in_one_clear_line(store, data, folder, readers):
+    path = store.local_path(f"{folder}/000000.tar")
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(MotionpipeError, match=rf"{folder}/000000\.tar") as caught:
+        run(job_of(store, "damaged"), data, readers=readers)
+    assert "\n" not in str(caught.value)

@@ -337,27 +337,57 @@ def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | N
 @click.option(
     "--model", type=click.Choice(("atomic-flow",)), default="atomic-flow", show_default=True, help="Network to train."
 )
-@click.option("--codebook", "book", default=None, help="Codebook to read.")
+@click.option(
+    "--task",
+    type=click.Choice(("pretrain", "classify")),
+    default="pretrain",
+    show_default=True,
+    help="Learn from motion without labels, or fine-tune a classifier.",
+)
+@click.option("--codebook", "book", default=None, help="pretrain: codebook to read.")
+@click.option(
+    "--init",
+    default=None,
+    metavar="RUN|STORE:RUN|none",
+    help="classify: pre-trained run that the encoder starts from, of this or another store; none = random weights.",
+)
 @click.option(
     "--protocol", default=None, help="Split whose training part is learned from [default: the dataset's first]."
 )
 @click.option(
     "--name", "run_name", callback=plain_name, required=True, help="Name of the run; the same name resumes it."
 )
+@click.option("--readers", type=click.IntRange(0), default=1, show_default=True, help="Threads that read clips ahead.")
+@click.option("--compile", "compiled", is_flag=True, help="torch.compile the network; other last bits.")
 @stage_options
 def train_cluster(
     store: Store,
     recipe: MakeRecipe,
     options: RunOptions,
     model: str,
+    task: str,
     book: str | None,
+    init: str | None,
     protocol: str | None,
     run_name: str,
+    readers: int,
+    compiled: bool,
 ) -> StageResult:
-    """Pre-train a network on Ray Train workers."""
+    """Pre-train a network, or fine-tune one, on Ray Train workers."""
+    from .train_job import LoopOptions
+
+    if (task == "classify") != (init is not None):
+        raise click.UsageError("--task classify needs --init RUN, STORE:RUN or none, and no other task takes it")
+    chosen, loop = recipe(("train.model", model), ("data.protocol", protocol)), LoopOptions(0, 1, readers, compiled)
+    if init is not None:
+        if book is not None:
+            raise click.UsageError("--codebook is for pre-training; a classifier reads none")
+        from .finetune import finetune
+
+        return finetune(store, chosen, init, run_name, options, loop)
     from .train import train_cluster as run
 
-    return run(store, recipe(("train.model", model), ("data.protocol", protocol)), book, run_name, options)
+    return run(store, chosen, book, run_name, options, loop)
 
 
 @main.command()
@@ -407,6 +437,55 @@ def classify(
         click.echo("probes: finished already, nothing to do")
     click.echo("\n".join(figures_table([result.info for result in results])))
     return results
+
+
+@main.command()
+@click.option("--run", "run_name", default=None, help="Classifier to score.")
+@click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
+@click.option("--allow-leak", is_flag=True, help="Score although training saw test recordings; the figure is marked.")
+@stage_options
+def evaluate(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    run_name: str | None,
+    protocol: str | None,
+    allow_leak: bool,
+) -> StageResult:
+    """Score a fine-tuned classifier on test recordings, clips averaged."""
+    from .evaluate import evaluate as run
+
+    return run(store, recipe(), run_name, protocol, options, allow_leak)
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
+@click.option("--flow", "flow_name", default=None, help="Flow artefact to pack.")
+@click.option(
+    "--codebook", "books", multiple=True, help="Codebook to pack [default: all that were fitted to the flow]."
+)
+@click.option("--protocol", default=None, help="Split to pack [default: the dataset's first].")
+@click.option(
+    "--largest-mb", type=click.FloatRange(0, min_open=True), default=55.0, show_default=True, help="Refuse more [MB]."
+)
+@stage_options
+def pack(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    out: Path,
+    flow_name: str | None,
+    books: tuple[str, ...],
+    protocol: str | None,
+    largest_mb: float,
+) -> None:
+    """Write depth, labels and flow to one file, to train where there is torch alone.
+
+    There: python -m motionpipe.jobs.train_pack FILE --out DIR --variant none --variant NAME=CODEBOOK …
+    """
+    from .pack import pack as run
+
+    run(store, recipe(("data.protocol", protocol)), flow_name, books, out, largest_mb)
 
 
 @main.command()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from ..models import atomic_flow
+from ..models.atomic_flow import features as features_of
 from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_report
-from ..pipeline.batches_atomic_flow import STREAMS
 from ..pipeline.embed_sample import Encoder, embed_sample
-from ..pipeline.frame_input import Float
+from ..pipeline.frame_input import STREAMS, Float
 from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.plan import read_planned_shard
 from ..pipeline.read_sample import has_stream
@@ -23,14 +22,16 @@ from ..pipeline.store import Store
 from ..pipeline.write_shard import ShardWork, write_rows_shard
 from ..schemas.embedding import EmbeddingRow, embedding_schema
 from ..schemas.errors import BadSampleError
-from ..schemas.recipe import EmbedSection, FlowSection, Recipe, TrainSection
+from ..schemas.recipe import EmbedSection, Recipe
 from ..schemas.recording import Recording
 from ..schemas.report import Identity, Manifest, SampleEntry
 from .device import mention_idle_gpu, require_device
 from .flow import shard_sizes
+from .learners import trained_network
 from .options import RunOptions
 from .run_files import RunFiles, load_checkpoint
 from .stage import StageResult, Work, run_stage
+from .train_data import flow_of, network_of
 
 MADE_BY = "motionpipe embed"
 
@@ -73,7 +74,7 @@ def embed_worker(
     require_device(device)
     shards = read_manifest(store, SHARDS, "motionpipe shard")
     trained = read_manifest(store, f"runs/{run}", "motionpipe train-cluster")
-    encoder = load_encoder(store, run, trained, checkpoint, embed, device)
+    encoder = load_encoder(store, trained, checkpoint, embed, device)
     metadata = {"run": run, "checkpoint": sha256, "recipe": embed.model_dump_json(), "shards": shards.hash}
 
     def build(shard: int, entry: SampleEntry) -> list[EmbeddingRow]:
@@ -91,27 +92,21 @@ def embed_worker(
     )
 
 
-def load_encoder(
-    store: Store, run: str, trained: Manifest, checkpoint: str, embed: EmbedSection, device: str
-) -> Encoder:
+def load_encoder(store: Store, trained: Manifest, checkpoint: str, embed: EmbedSection, device: str) -> Encoder:
     """The network of a checkpoint, ready to embed."""
     state = load_checkpoint(store, checkpoint)
-    config = TrainSection.model_validate(trained.identity.section)
-    flow_name = json.loads(store.read_bytes(f"runs/{run}/identity.json"))["info"]["flow"]
-    flow = FlowSection.model_validate(read_manifest(store, f"flow/{flow_name}", "motionpipe flow").identity.section)
-    net = atomic_flow.build(config, atomic_flow.codebook_of(state["model"]))
-    net.load_state_dict(state["model"])
-    net = net.eval().to(device)
+    config = network_of(trained)
+    net: Any = trained_network(trained.identity.data["task"], config, state["model"]).to(device)
 
     @torch.inference_mode()
     def features(clips: Float) -> Float:
         parts = [
-            atomic_flow.features(net, torch.from_numpy(clips[i : i + embed.batch]).to(device), embed.pool_grid).cpu()
+            features_of(net, torch.from_numpy(clips[i : i + embed.batch]).to(device), embed.pool_grid).cpu()
             for i in range(0, len(clips), embed.batch)
         ]
         return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
 
-    return Encoder(features, config, embed, flow)
+    return Encoder(features, config, embed, flow_of(trained))
 
 
 def require_streams(entry: SampleEntry, modality: str, run: str) -> None:

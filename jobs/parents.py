@@ -45,6 +45,10 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
             case "checkpoint":
                 untrained = artefact.name.endswith("@init")
                 yield f"runs/{artefact.identity.data['run']}", None if untrained else made_from
+            case "init" if ":" not in artefact.info["init"]:  # a run of another store is not looked after
+                yield f"runs/{artefact.info['init']}", made_from
+            case "run":
+                yield f"runs/{artefact.name.split('/', 1)[0]}", made_from
             case "embeddings":
                 yield f"embeddings/{artefact.name.split('/', 1)[0]}", made_from
 
@@ -60,12 +64,19 @@ def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefac
         "flow": ["flow", "--name", name],
         "codebook": codebook,
         "targets": codebook,
-        "runs": ["train-cluster", "--name", name, "--codebook", str(info.get("codebook"))],
+        "runs": ["train-cluster", "--name", name, *_run_words(artefact)],
         "embeddings": ["embed", "--run", str(data.get("run")), "--name", name.removesuffix("@init")],
         "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],
+        "evaluations": ["evaluate", "--run", name.split("/", 1)[0], "--protocol", str(data.get("protocol"))],
     }[artefact.kind]
     recipe = ["--recipe", f"{store.uri}/{artefact.folder}/recipe.toml"] if store.is_local else []
     return shlex.join(["motionpipe", *words, *recipe, "--store", store.uri])
+
+
+def _run_words(artefact: Artefact) -> list[str]:
+    if artefact.identity.stage == "finetune":
+        return ["--task", "classify", "--init", str(artefact.info.get("init"))]
+    return ["--codebook", str(artefact.info.get("codebook"))]
 
 
 def flow_name(artefact: Artefact, by_folder: dict[str, Artefact]) -> str:

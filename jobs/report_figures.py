@@ -29,21 +29,31 @@ def run_figure(run: Run) -> Image:
     with page_style():
         figure = empty_figure(11.5, 3.2)
         loss, accuracy, speed = figure.subplots(1, 3, width_ratios=(1.3, 1.3, 1))
-        _curve(loss, steps, _column(rows, "loss"), _BLUE, "weighted")
-        _curve(loss, steps, _column(rows, "unweighted"), _ORANGE, "unweighted")
-        _curve(accuracy, steps, _column(rows, "accuracy"), _BLUE, "all cells")
-        _curve(accuracy, steps, _column(rows, "moving_accuracy"), _ORANGE, "moving cells")
+        tuned = run.artefact.identity.stage == "finetune"
+        _curve(loss, steps, _column(rows, "loss"), _BLUE, "training" if tuned else "weighted")
+        _curve(accuracy, steps, _column(rows, "accuracy"), _BLUE, "training" if tuned else "all cells")
+        if not tuned:
+            _curve(loss, steps, _column(rows, "unweighted"), _ORANGE, "unweighted")
+            _curve(accuracy, steps, _column(rows, "moving_accuracy"), _ORANGE, "moving cells")
+        _held_out(loss, rows, "held_out_loss")
+        _held_out(accuracy, rows, "held_out_accuracy")
         if run.num_codes:
             _reference(loss, math.log(run.num_codes), f"ln K = {math.log(run.num_codes):.2f}")
             _reference(accuracy, 1 / run.num_codes, f"1/K = {1 / run.num_codes:.3f}")
         _curve(speed, steps, _column(rows, "clips_per_s"), _GREEN, "clips/s")
-        loss.set(title="Cross-entropy", xlabel="step", ylabel="nats a cell")
-        accuracy.set(title="Accuracy", xlabel="step", ylabel="share of cells right", ylim=(0, None))
+        unit = "clip" if tuned else "cell"
+        loss.set(title="Cross-entropy", xlabel="step", ylabel=f"nats a {unit}")
+        accuracy.set(title="Accuracy", xlabel="step", ylabel=f"share of {unit}s right", ylim=(0, None))
         speed.set(title="Speed and learning rate", xlabel="step", ylabel="clips a second", ylim=(0, None))
         _learning_rate(speed, steps, _column(rows, "learning_rate"))
         _legend_above(loss)
         _legend_above(accuracy)
         return svg_image(figure)
+
+
+def evaluation_figure(metrics: dict[str, Any]) -> Image:
+    """Recall by class of a fine-tuned classifier."""
+    return confusion_figure(ConfusionPair(metrics | {"embeddings": metrics["run"]}, None))
 
 
 def confusion_figure(pair: ConfusionPair) -> Image:
@@ -79,6 +89,14 @@ def _curve(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[np.floa
     weights = np.convolve(np.ones(len(values)), np.ones(window), "same")
     smooth = np.convolve(values, np.ones(window), "same") / weights
     axes.plot(steps[::thin], smooth[::thin], color=colour, linewidth=1.6, label=label)
+
+
+def _held_out(axes: Axes, rows: Sequence[dict[str, Any]], name: str) -> None:
+    """A mark after each epoch, where clips are held out."""
+    marked = [row for row in rows if name in row]
+    if marked:
+        steps = [row["step"] for row in marked]
+        axes.plot(steps, _column(marked, name), color=_GREEN, marker="o", markersize=3, linewidth=1, label="held out")
 
 
 def _reference(axes: Axes, value: float, label: str) -> None:

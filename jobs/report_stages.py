@@ -35,8 +35,9 @@ class StageRow:
 
 
 def stage_rows(store: Store, artefacts: Sequence[Artefact]) -> tuple[StageRow, ...]:
-    """A row for each artefact, except finished probes, which have a table of their own."""
-    return tuple(_stage_row(store, a) for a in artefacts if a.kind != "probes" or not a.finished)
+    """A row for each artefact, except finished probes and evaluations, which have tables of their own."""
+    scored = ("probes", "evaluations")
+    return tuple(_stage_row(store, a) for a in artefacts if a.kind not in scored or not a.finished)
 
 
 def _stage_row(store: Store, artefact: Artefact) -> StageRow:

@@ -46,7 +46,7 @@ def _detail(artefact: Artefact) -> str:
             f"K = {report['size']}, perplexity {report['perplexity']:.1f}, {len(report['dead_codes'])} dead, "
             f"from {report['train_samples']} training samples of {report['protocol']}"
         )
-    if artefact.kind == "probes" and artefact.finished:
+    if artefact.kind in ("probes", "evaluations") and artefact.finished:
         figures = artefact.detail
         leak = f", LEAK: {figures['leak']}" if figures["leak"] else ""
         return f"top-1 {figures['top1']:.3f}, chance {figures['chance']:.3f}, {figures['n_test']} recordings{leak}"

@@ -69,6 +69,7 @@ def trace_lines(store: Store, name: str) -> Iterator[str]:
         yield from _sample_lines(store, _Place(planned, entry, start, stop))
         yield from _flow_lines(store, _Place(planned, entry, start, stop))
         yield from _embedding_lines(store, planned.shard, entry, name if match else None)
+    yield from _evaluation_lines(store, planned)
 
 
 def find_planned(store: Store, key: str) -> PlannedRecording:
@@ -148,6 +149,19 @@ def _embedding_lines(store: Store, shard: int, entry: SampleEntry, row_id: str |
         raise MotionpipeError(
             f"no embeddings hold a row {row_id}; `motionpipe trace {entry.key}` lists those of its key"
         )
+
+
+def _evaluation_lines(store: Store, planned: PlannedRecording) -> Iterator[str]:
+    """What fine-tuned classifiers predict for the recording, where it was tested."""
+    for folder in (
+        f"evaluations/{run}/{p}" for run in store.list("evaluations") for p in store.list(f"evaluations/{run}")
+    ):
+        if not store.exists(f"{folder}/manifest.json"):
+            continue
+        table = read_parquet(store, f"{folder}/predictions.parquet", ["recording_id", "label", "predicted"])
+        for row in table.to_pylist():
+            if row["recording_id"] == planned.recording_id:
+                yield f"  {folder}: class {row['label']}, predicted {row['predicted']}"
 
 
 def _entry_in(store: Store, folder: str, shard: int, key: str) -> SampleEntry | None:

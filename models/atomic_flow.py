@@ -9,20 +9,21 @@ K codewords.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from ..schemas.codebook import Codebook, SoftStart
-from ..schemas.recipe import TrainSection
 from .codebook import encode, encode_soft, scaled_cells
 from .conv_lstm import ConvLSTMCell, State
 from .learnable_codebook import fitness, soft_assignment, temperature, usage_weight
 from .rebalance import class_weights, rebalanced_cross_entropy, rebalanced_soft_cross_entropy, smoothed_prior
+
+if TYPE_CHECKING:
+    from ..schemas.recipe import TrainSection
 
 INPUT_CHANNELS = {"depth": 2, "rgb": 3, "rgbd": 5}
 """Channels of a frame: depth and whether it is valid; red, green, blue; or the three followed by the two."""
@@ -198,9 +199,12 @@ def parameter_groups(net: AtomicFlowNet, weight_decay: float) -> list[dict[str, 
     return groups if net.offsets is None else [*groups, {"params": [net.offsets], "weight_decay": 0.0}]
 
 
-def loss(
-    net: AtomicFlowNet | DistributedDataParallel, batch: AtomicFlowBatch, progress: float = 1.0
-) -> dict[str, Tensor]:
+def build_encoder(config: TrainSection) -> Encoder:
+    """A new encoder alone, as fine-tuning takes it."""
+    return Encoder(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def loss(net: AtomicFlowNet, batch: AtomicFlowBatch, progress: float = 1.0) -> dict[str, Tensor]:
     """Scalars of one batch; only `loss` carries gradients. progress: part of the run that is done, 0 to 1.
 
     loss and unweighted: cross-entropy with and without rebalancing [nats a valid cell]. accuracy: part of the valid
@@ -210,17 +214,16 @@ def loss(
     With a learnable codebook the loss has two terms more, and there are weighted (the cross-entropy alone),
     reconstruction and usage (unweighted, in squared units of the codebook and in nats), perplexity and temperature.
     """
-    core: AtomicFlowNet = net.module if isinstance(net, DistributedDataParallel) else net
-    codes = encode(batch.flow, core.centres.detach(), core.clip, core.scale)
+    codes = encode(batch.flow, net.centres.detach(), net.clip, net.scale)
     logits: Tensor = net(batch.frames, batch.flow.shape[1])
     extra: dict[str, Tensor] = {}
-    if core.offsets is not None:
-        total, unweighted, extra = _learnable_loss(core, batch, codes, logits, progress)
-    elif core.config.target == "soft":
-        soft = encode_soft(batch.flow, core.centres, core.clip, core.scale)
-        total, unweighted = rebalanced_soft_cross_entropy(logits, soft, codes, batch.valid, core.class_weights)
+    if net.offsets is not None:
+        total, unweighted, extra = _learnable_loss(net, batch, codes, logits, progress)
+    elif net.config.target == "soft":
+        soft = encode_soft(batch.flow, net.centres, net.clip, net.scale)
+        total, unweighted = rebalanced_soft_cross_entropy(logits, soft, codes, batch.valid, net.class_weights)
     else:
-        total, unweighted = rebalanced_cross_entropy(logits, codes, batch.valid, core.class_weights)
+        total, unweighted = rebalanced_cross_entropy(logits, codes, batch.valid, net.class_weights)
     hits = logits.detach().argmax(dim=2) == codes
     return {
         "loss": total,

@@ -37,7 +37,7 @@ def rgb_store(tmp_path, store, write_video):
 def begin_run(store, metrics):
     train = load_recipe(None, ["train.epochs=7", "train.global_batch=2", "train.micro_batch=1"]).train
     identity = Identity(stage="train", section=train.model_dump(mode="json"), data={"protocol": "split"}, parents={})
-    record = {"identity": identity.model_dump(mode="json"), "info": {"flow": "dis", "codebook": "gone"}}
+    record = {"identity": identity.model_dump(mode="json"), "info": {"flow": "dis", "codebook": "gone", "steps": 14}}
     store.write_bytes("runs/first/identity.json", json.dumps(record).encode())
     store.write_bytes("runs/first/metrics.jsonl", metrics.encode())
 

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..schemas.codebook import SoftStart
-from ..schemas.recipe import TrainSection
+
+if TYPE_CHECKING:
+    from ..schemas.recipe import TrainSection
 
 
 @dataclass(frozen=True)

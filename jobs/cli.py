@@ -116,6 +116,24 @@ _RUN = (
         help="End a worker that holds more than this [default: no limit]; needs --workers of 1 or more.",
     ),
 )
+
+
+def whole_gpus(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Ray gives a part of one GPU, or whole ones."""
+    if value > 1 and value != int(value):
+        raise click.BadParameter(f"{value:g} is neither a part of one GPU nor a whole number of them", ctx, param)
+    return value
+
+
+gpus_option = click.option(
+    "--gpus-per-worker",
+    callback=whole_gpus,
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="PART",
+    help="GPUs, or a part of one such as 0.25, for each worker; 0 = compute on the CPU.",
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -127,7 +145,7 @@ def plain_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that change the speed of a command, folded into store and run options."""
+    """The options that change the speed of a command, with `gpus_option` where it has one, folded into run options."""
 
     @functools.wraps(command)
     def wrapped(
@@ -137,9 +155,10 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         max_reject_rate: float,
         deadline_s: float,
         memory_mb: int | None,
+        gpus_per_worker: float = 0.0,
         **own: Any,
     ) -> None:
-        options = RunOptions(workers, address, max_reject_rate, deadline_s, memory_mb)
+        options = RunOptions(workers, address, max_reject_rate, deadline_s, memory_mb, gpus_per_worker)
         _exit_with(command(open_store(store_uri), options=options, **own))
 
     for option in reversed((store_option, *_RUN)):
@@ -220,25 +239,62 @@ def shard(
 @main.command()
 @click.option(
     "--method",
-    type=click.Choice(("pd", "dis")),
+    type=click.Choice(("pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow")),
     default=None,
-    help="Scene flow or optical flow [default: pd where there is depth].",
+    help="pd: scene flow; the others: optical flow [default: pd where there is depth, else dis].",
 )
 @click.option("--name", callback=plain_name, default=None, help="Name of the artefact [default: the method].")
+@click.option(
+    "--preview", metavar="KEY", default=None, help="Only draw the flow of one pair of this sample, with this recipe."
+)
+@click.option(
+    "--pair",
+    type=click.IntRange(0),
+    default=None,
+    help="With --preview: first frame of the pair [default: the pair whose frames differ most].",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="With --preview: the PNG file [default: report/preview/ in the store].",
+)
+@gpus_option
 @stage_options
-def flow(store: Store, recipe: MakeRecipe, options: RunOptions, method: str | None, name: str | None) -> StageResult:
+def flow(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    method: str | None,
+    name: str | None,
+    preview: str | None,
+    pair: int | None,
+    out: Path | None,
+) -> StageResult | None:
     """Estimate the motion between frames: RGB-D scene flow, or optical flow."""
+    chosen = recipe(("flow.method", method))
+    if preview is not None:
+        from .flow_preview import preview_flow
+
+        preview_flow(store, chosen, preview, pair, out, options)
+        return None
+    if pair is not None or out is not None:
+        raise click.UsageError("--pair and --out go with --preview KEY")
     from .flow import flow as run
 
-    return run(store, recipe(("flow.method", method)), name, options)
+    return run(store, chosen, name, options)
 
 
 @main.command()
 @click.option("--flow", "flow_name", default=None, help="Flow artefact to read.")
-@click.option("--kind", type=click.Choice(("kmeans",)), default=None, help="How codewords are chosen.")
-@click.option("--size", type=click.IntRange(2), default=None, help="Number of codewords K.")
+@click.option(
+    "--kind", type=click.Choice(("uniform", "kmeans", "learnable")), default=None, help="How codewords are chosen."
+)
+@click.option(
+    "--size", type=click.IntRange(2), default=None, help="Number of codewords K [uniform: codebook.bins says it]."
+)
 @click.option("--protocol", default=None, help="Split whose training part is fitted [default: the dataset's first].")
-@click.option("--name", callback=plain_name, default=None, help="Name of the codebook [default: FLOW-KIND-K].")
+@click.option("--name", callback=plain_name, default=None, help="Name [default: FLOW-KIND-K].")
 @stage_options
 def codebook(
     store: Store,
@@ -254,34 +310,84 @@ def codebook(
     from .codebook import codebook as run
 
     chosen = recipe(("codebook.kind", kind), ("codebook.size", size), ("data.protocol", protocol))
+    section = chosen.codebook
+    if size is not None and (section.start if section.kind == "learnable" else section.kind) == "uniform":
+        raise click.UsageError(
+            "a uniform codebook has codebook.bins ^ components codewords: set that instead of --size"
+        )
     return run(store, chosen, flow_name, name, options)
+
+
+@main.command("compare-codebooks")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option("--json", "as_json", is_flag=True, help="All pairs as JSON.")
+@store_option
+def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | None) -> None:
+    """Match the codewords of two codebooks: distances, and how much mass moved.
+
+    A and B are names of the store's codebooks, or STORE:NAME for those of another store.
+    """
+    from .compare_codebooks import compare_codebooks as run
+
+    run(open_store(store_uri), first, second, as_json)
 
 
 @main.command("train-cluster")
 @click.option(
     "--model", type=click.Choice(("atomic-flow",)), default="atomic-flow", show_default=True, help="Network to train."
 )
-@click.option("--codebook", "book", default=None, help="Codebook to read.")
+@click.option(
+    "--task",
+    type=click.Choice(("pretrain", "classify")),
+    default="pretrain",
+    show_default=True,
+    help="Learn from motion without labels, or fine-tune a classifier.",
+)
+@click.option("--codebook", "book", default=None, help="pretrain: codebook to read.")
+@click.option(
+    "--init",
+    default=None,
+    metavar="RUN|STORE:RUN|none",
+    help="classify: pre-trained run that the encoder starts from, of this or another store; none = random weights.",
+)
 @click.option(
     "--protocol", default=None, help="Split whose training part is learned from [default: the dataset's first]."
 )
 @click.option(
     "--name", "run_name", callback=plain_name, required=True, help="Name of the run; the same name resumes it."
 )
+@click.option("--readers", type=click.IntRange(0), default=1, show_default=True, help="Threads that read clips ahead.")
+@click.option("--compile", "compiled", is_flag=True, help="torch.compile the network; other last bits.")
 @stage_options
 def train_cluster(
     store: Store,
     recipe: MakeRecipe,
     options: RunOptions,
     model: str,
+    task: str,
     book: str | None,
+    init: str | None,
     protocol: str | None,
     run_name: str,
+    readers: int,
+    compiled: bool,
 ) -> StageResult:
-    """Pre-train a network on Ray Train workers."""
+    """Pre-train a network, or fine-tune one, on Ray Train workers."""
+    from .train_job import LoopOptions
+
+    if (task == "classify") != (init is not None):
+        raise click.UsageError("--task classify needs --init RUN, STORE:RUN or none, and no other task takes it")
+    chosen, loop = recipe(("train.model", model), ("data.protocol", protocol)), LoopOptions(0, 1, readers, compiled)
+    if init is not None:
+        if book is not None:
+            raise click.UsageError("--codebook is for pre-training; a classifier reads none")
+        from .finetune import finetune
+
+        return finetune(store, chosen, init, run_name, options, loop)
     from .train import train_cluster as run
 
-    return run(store, recipe(("train.model", model), ("data.protocol", protocol)), book, run_name, options)
+    return run(store, chosen, book, run_name, options, loop)
 
 
 @main.command()
@@ -290,6 +396,7 @@ def train_cluster(
     "--per", type=click.Choice(("clip", "frame")), default=None, help="A row for each clip, or for each single frame."
 )
 @click.option("--name", callback=plain_name, default=None, help="Name of the embeddings [default: RUN, or RUN-frame].")
+@gpus_option
 @stage_options
 def embed(
     store: Store, recipe: MakeRecipe, options: RunOptions, run_name: str | None, per: str | None, name: str | None
@@ -330,6 +437,55 @@ def classify(
         click.echo("probes: finished already, nothing to do")
     click.echo("\n".join(figures_table([result.info for result in results])))
     return results
+
+
+@main.command()
+@click.option("--run", "run_name", default=None, help="Classifier to score.")
+@click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
+@click.option("--allow-leak", is_flag=True, help="Score although training saw test recordings; the figure is marked.")
+@stage_options
+def evaluate(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    run_name: str | None,
+    protocol: str | None,
+    allow_leak: bool,
+) -> StageResult:
+    """Score a fine-tuned classifier on test recordings, clips averaged."""
+    from .evaluate import evaluate as run
+
+    return run(store, recipe(), run_name, protocol, options, allow_leak)
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
+@click.option("--flow", "flow_name", default=None, help="Flow artefact to pack.")
+@click.option(
+    "--codebook", "books", multiple=True, help="Codebook to pack [default: all that were fitted to the flow]."
+)
+@click.option("--protocol", default=None, help="Split to pack [default: the dataset's first].")
+@click.option(
+    "--largest-mb", type=click.FloatRange(0, min_open=True), default=55.0, show_default=True, help="Refuse more [MB]."
+)
+@stage_options
+def pack(
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    out: Path,
+    flow_name: str | None,
+    books: tuple[str, ...],
+    protocol: str | None,
+    largest_mb: float,
+) -> None:
+    """Write depth, labels and flow to one file, to train where there is torch alone.
+
+    There: python -m motionpipe.jobs.train_pack FILE --out DIR --variant none --variant NAME=CODEBOOK …
+    """
+    from .pack import pack as run
+
+    run(store, recipe(("data.protocol", protocol)), flow_name, books, out, largest_mb)
 
 
 @main.command()
@@ -415,6 +571,7 @@ def rejects_show(key: str, store_uri: str | None) -> None:
 @stage_option
 @click.option("--key", default=None, help="Only this key.")
 @click.option("--reason", default=None, help="Only rejects of this reason.")
+@gpus_option
 @run_options
 def rejects_retry(
     store: Store, options: RunOptions, stage: str | None, key: str | None, reason: str | None

@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
 import click
-import numpy as np
+import torch
 
+from ..models.atomic_flow import codebook_of
 from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_report, read_samples
-from ..pipeline.fit_codebook import (
-    clip_range,
-    codebook_bytes,
-    codebook_from_bytes,
-    fit_kmeans,
-    sample_cells,
-    usage,
-)
+from ..pipeline.codebook_file import codebook_from_bytes
+from ..pipeline.fit_codebook import codebook_size, components_of
 from ..pipeline.quantise import quantise
 from ..pipeline.read_flow import read_flow_cells
 from ..pipeline.samples import npy_bytes
@@ -28,12 +25,15 @@ from ..pipeline.store import Store
 from ..pipeline.write_shard import Sample, ShardWork, write_tar_shard
 from ..schemas.codebook import Codebook
 from ..schemas.errors import MotionpipeError
-from ..schemas.flow import FlowCells
 from ..schemas.recipe import CodebookSection, Recipe
 from ..schemas.report import Identity, Manifest, SampleEntry
 from .artefact_lock import artefact_lock
+from .codebook_passes import TrainingFlow
+from .fit_codebook import Fitted, codebook_lines, fit_and_save, save_codebook
 from .flow import MADE_BY as MAKE_FLOW
 from .options import RunOptions
+from .ray_session import ray_session
+from .run_files import load_checkpoint
 from .stage import StageResult, Work, open_artefact, run_stage
 
 MADE_BY = "motionpipe codebook"
@@ -46,7 +46,10 @@ def codebook(store: Store, recipe: Recipe, flow_name: str | None, name: str | No
     flow = read_manifest(store, f"flow/{flow_name}", MAKE_FLOW)
     dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
     protocol = resolve_protocol(dataset, recipe.data.protocol)
-    book = name or f"{flow_name}-{recipe.codebook.kind}-{recipe.codebook.size}"
+    entries = _training_entries(store, flow_name, flow, protocol)
+    training = _training_flow(store, flow_name, flow, entries)
+    channels = _flow_components(training, entries)
+    book = name or default_name(flow_name, channels, recipe.codebook)
     folder = f"codebook/{book}"
     identity = Identity(
         stage="codebook",
@@ -54,15 +57,54 @@ def codebook(store: Store, recipe: Recipe, flow_name: str | None, name: str | No
         data={"protocol": protocol},
         parents={"flow": flow.hash},
     )
-    entries = _training_entries(store, flow_name, flow, protocol)
     with artefact_lock(store, folder):
         open_artefact(store, folder, identity, recipe, {"flow": flow_name})
         fitted = store.exists(f"{folder}/report.json")
-        if not fitted:
-            _fit_and_save(store, folder, flow_name, identity, entries, recipe.codebook)
-    click.echo(f"{folder}: " + ("fitted already, nothing to do" if fitted else _summary(store, folder)))
-    result = _write_targets(store, recipe, book, flow_name, flow, options)
+        # one Ray for the passes of the fit and for the targets
+        with nullcontext() if fitted or options.workers == 0 else ray_session(options):
+            if not fitted:
+                fit_and_save(training, channels, folder, identity, recipe.codebook, options)
+            click.echo(f"{folder}: fitted already, nothing to do" if fitted else _summary(store, folder))
+            result = _write_targets(store, recipe, book, flow_name, flow, options)
     return StageResult(folder, result.counts, time.monotonic() - start, result.fresh or not fitted, result.exit_code)
+
+
+def default_name(flow_name: str, flow_components: int, config: CodebookSection) -> str:
+    """FLOW-KIND-K, with the components where some are dropped."""
+    components = components_of(flow_components, config)
+    dropped = "" if components == flow_components else "-" + config.components
+    return f"{flow_name}-{config.kind}-{codebook_size(components, config)}{dropped}"
+
+
+def export_learned(store: Store, recipe: Recipe, run: str, checkpoint: str, options: RunOptions) -> None:
+    """Write the centres that a finished run has learned as codebook RUN@learned, with targets, unless these stand."""
+    book = f"{run}@learned"
+    folder = f"codebook/{book}"
+    if store.exists(f"targets/{book}/manifest.json"):
+        return
+    parent_name = json.loads(store.read_bytes(f"runs/{run}/identity.json"))["info"]["codebook"]
+    parent, _ = read_codebook(store, parent_name)
+    begun = json.loads(store.read_bytes(f"codebook/{parent_name}/report.json"))
+    made = Identity.model_validate(json.loads(store.read_bytes(f"codebook/{parent_name}/identity.json"))["identity"])
+    flow = read_manifest(store, f"flow/{begun['flow']}", MAKE_FLOW)
+    sha256 = hashlib.sha256(store.read_bytes(checkpoint)).hexdigest()
+    identity = Identity(
+        stage="codebook",
+        section=made.section,
+        data={"protocol": begun["protocol"], "run": run},
+        parents={"flow": flow.hash, "checkpoint": sha256},
+    )
+    entries = _training_entries(store, begun["flow"], flow, begun["protocol"])
+    training = _training_flow(store, begun["flow"], flow, entries)
+    learned = codebook_of(load_checkpoint(store, checkpoint)["model"])
+    fitted = Fitted(replace(parent, centres=learned.centres), begun["fitted_cells"], ())
+    with artefact_lock(store, folder):
+        open_artefact(store, folder, identity, recipe, {"flow": begun["flow"]})
+        config = CodebookSection.model_validate(made.section)
+        if not store.exists(f"{folder}/report.json"):
+            save_codebook(training, folder, identity, config, fitted, begun["flow_statistics"], options)
+            click.echo(_summary(store, folder))
+        _write_targets(store, recipe, book, begun["flow"], flow, options)
 
 
 def read_codebook(store: Store, book: str) -> tuple[Codebook, str]:
@@ -88,62 +130,25 @@ def _training_entries(store: Store, flow_name: str, flow: Manifest, protocol: st
     return entries
 
 
-def _fit_and_save(
-    store: Store,
-    folder: str,
-    flow_name: str,
-    identity: Identity,
-    entries: Sequence[tuple[int, SampleEntry]],
-    config: CodebookSection,
-) -> None:
-    cell = int(read_manifest(store, f"flow/{flow_name}", MAKE_FLOW).identity.section["cell"])
-
-    def cells() -> Iterator[FlowCells]:
-        return (read_flow_cells(store, f"flow/{flow_name}", shard, entry, cell) for shard, entry in entries)
-
-    sample = sample_cells(cells(), len(entries), config)
-    clip = clip_range(sample, config)
-    clipped = np.clip(sample.vectors, -clip, clip)
-    fit = fit_kmeans(clipped, config)
-    unused = Codebook(fit.centres, np.zeros(config.size, dtype=np.int64), clip)
-    book = Codebook(fit.centres, _count(cells(), unused), clip)
-    data = codebook_bytes(book)
-    report = {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "protocol": identity.data["protocol"],
-        "flow": flow_name,
-        "flow_hash": identity.parents["flow"],
-        "size": book.size,
-        "seed": config.seed,
-        "train_samples": len(entries),
-        "fitted_cells": len(clipped),
-        "moving_cells_seen": sample.moving_seen,
-        "static_cells_seen": sample.static_seen,
-        "inertia": fit.inertia,
-        "clip": clip.tolist(),
-        "counts": book.counts.tolist(),
-        **usage(book),
-        "source_hashes": sorted({entry.source_hash for _, entry in entries}),
-    }
-    store.write_bytes(f"{folder}/codebook.npz", data)
-    store.write_bytes(f"{folder}/report.json", json.dumps(report, indent=1, sort_keys=True).encode())
+def _training_flow(
+    store: Store, flow_name: str, flow: Manifest, entries: Sequence[tuple[int, SampleEntry]]
+) -> TrainingFlow:
+    keys: dict[int, set[str]] = {}
+    for shard, entry in entries:
+        keys.setdefault(shard, set()).add(entry.key)
+    frozen = {shard: frozenset(names) for shard, names in keys.items()}
+    return TrainingFlow(store, f"flow/{flow_name}", int(flow.identity.section["cell"]), frozen)
 
 
-def _count(samples: Iterable[FlowCells], book: Codebook) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Training cells of each codeword (K,)."""
-    counts = np.zeros(book.size, dtype=np.int64)
-    for cells in samples:
-        codes = quantise(cells, book).codes[cells.cell_is_valid()]
-        counts += np.bincount(codes, minlength=book.size)
-    return counts
+def _flow_components(training: TrainingFlow, entries: Sequence[tuple[int, SampleEntry]]) -> int:
+    """Components of the flow: one method and one C for an artefact, so one sample tells."""
+    shard, entry = entries[0]
+    flow = read_flow_cells(training.store, training.folder, shard, entry, training.cell).flow
+    return int(flow.shape[1])
 
 
 def _summary(store: Store, folder: str) -> str:
-    report = json.loads(store.read_bytes(f"{folder}/report.json"))
-    return (
-        f"{report['size']} codewords from {report['fitted_cells']} cells of {report['train_samples']} samples, "
-        f"perplexity {report['perplexity']:.1f}, {len(report['dead_codes'])} dead"
-    )
+    return f"{folder}: " + "\n".join(codebook_lines(json.loads(store.read_bytes(f"{folder}/report.json"))))
 
 
 def _write_targets(
@@ -160,8 +165,6 @@ def _write_targets(
 
 def targets_worker(store: Store, flow_folder: str, folder: str, book: Codebook, cell: int) -> Work:
     """The work on one shard: the codes of each of its samples."""
-    import torch
-
     torch.set_num_threads(1)
 
     def build(shard: int, entry: SampleEntry) -> Iterable[Sample]:

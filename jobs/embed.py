@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from ..models import atomic_flow
+from ..models.atomic_flow import features as features_of
 from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_report
-from ..pipeline.batches_atomic_flow import STREAMS
 from ..pipeline.embed_sample import Encoder, embed_sample
-from ..pipeline.frame_input import Float
+from ..pipeline.frame_input import STREAMS, Float
 from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.plan import read_planned_shard
 from ..pipeline.read_sample import has_stream
 from ..pipeline.store import Store
 from ..pipeline.write_shard import ShardWork, write_rows_shard
-from ..schemas.codebook import Codebook
 from ..schemas.embedding import EmbeddingRow, embedding_schema
 from ..schemas.errors import BadSampleError
-from ..schemas.recipe import EmbedSection, Recipe, TrainSection
+from ..schemas.recipe import EmbedSection, Recipe
 from ..schemas.recording import Recording
 from ..schemas.report import Identity, Manifest, SampleEntry
+from .device import mention_idle_gpu, require_device
 from .flow import shard_sizes
+from .learners import trained_network
 from .options import RunOptions
 from .run_files import RunFiles, load_checkpoint
 from .stage import StageResult, Work, run_stage
+from .train_data import flow_of, network_of
 
 MADE_BY = "motionpipe embed"
 
@@ -43,6 +44,7 @@ def embed(store: Store, recipe: Recipe, run: str | None, name: str | None, optio
     trained = read_manifest(store, files.folder, "motionpipe train-cluster --name …")
     name = name or (run if recipe.embed.per == "clip" else f"{run}-frame")
     weights = {name: f"{files.folder}/{trained.shards[0].file}", f"{name}@init": files.initial()}
+    mention_idle_gpu(options)
     results = []
     for target, checkpoint in weights.items():
         sha256 = hashlib.sha256(store.read_bytes(checkpoint)).hexdigest()
@@ -52,21 +54,27 @@ def embed(store: Store, recipe: Recipe, run: str | None, name: str | None, optio
             data={"run": run, "trained_on": trained.identity.data["protocol"]},
             parents={"shards": shards.hash, "checkpoint": sha256},
         )
-        make_worker = partial(embed_worker, store, f"embeddings/{target}", run, checkpoint, sha256, recipe.embed)
+        make_worker = partial(
+            embed_worker, store, f"embeddings/{target}", run, checkpoint, sha256, recipe.embed, options.device
+        )
         sizes = partial(shard_sizes, store, shards)
-        results.append(run_stage(store, f"embeddings/{target}", identity, recipe, sizes, make_worker, options))
+        folder = f"embeddings/{target}"
+        results.append(run_stage(store, folder, identity, recipe, sizes, make_worker, options))
     return results
 
 
-def embed_worker(store: Store, folder: str, run: str, checkpoint: str, sha256: str, embed: EmbedSection) -> Work:
+def embed_worker(
+    store: Store, folder: str, run: str, checkpoint: str, sha256: str, embed: EmbedSection, device: str
+) -> Work:
     """The work on one shard: its samples' rows in one Parquet file. The weights are loaded once a worker."""
     import cv2
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    require_device(device)
     shards = read_manifest(store, SHARDS, "motionpipe shard")
     trained = read_manifest(store, f"runs/{run}", "motionpipe train-cluster")
-    encoder = load_encoder(store, run, trained, checkpoint, embed)
+    encoder = load_encoder(store, trained, checkpoint, embed, device)
     metadata = {"run": run, "checkpoint": sha256, "recipe": embed.model_dump_json(), "shards": shards.hash}
 
     def build(shard: int, entry: SampleEntry) -> list[EmbeddingRow]:
@@ -84,32 +92,21 @@ def embed_worker(store: Store, folder: str, run: str, checkpoint: str, sha256: s
     )
 
 
-def load_encoder(store: Store, run: str, trained: Manifest, checkpoint: str, embed: EmbedSection) -> Encoder:
+def load_encoder(store: Store, trained: Manifest, checkpoint: str, embed: EmbedSection, device: str) -> Encoder:
     """The network of a checkpoint, ready to embed."""
     state = load_checkpoint(store, checkpoint)
-    config = TrainSection.model_validate(trained.identity.section)
-    flow_name = json.loads(store.read_bytes(f"runs/{run}/identity.json"))["info"]["flow"]
-    flow = read_manifest(store, f"flow/{flow_name}", "motionpipe flow").identity.section
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = atomic_flow.build(config, _codebook_of(state["model"]))
-    net.load_state_dict(state["model"])
-    net = net.eval().to(device)
+    config = network_of(trained)
+    net: Any = trained_network(trained.identity.data["task"], config, state["model"]).to(device)
 
     @torch.inference_mode()
     def features(clips: Float) -> Float:
         parts = [
-            atomic_flow.features(net, torch.from_numpy(clips[i : i + embed.batch]).to(device), embed.pool_grid).cpu()
+            features_of(net, torch.from_numpy(clips[i : i + embed.batch]).to(device), embed.pool_grid).cpu()
             for i in range(0, len(clips), embed.batch)
         ]
         return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
 
-    return Encoder(features, config, embed, flow["step_s"], flow["cell"])
-
-
-def _codebook_of(model: dict[str, torch.Tensor]) -> Codebook:
-    """A codebook of the checkpoint's sizes; its values come with the state."""
-    counts = np.ones(len(model["centres"]), dtype=np.int64)
-    return Codebook(model["centres"].numpy(), counts, model["clip"].numpy())
+    return Encoder(features, config, embed, flow_of(trained))
 
 
 def require_streams(entry: SampleEntry, modality: str, run: str) -> None:

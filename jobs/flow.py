@@ -6,14 +6,17 @@ from collections.abc import Iterable
 from functools import partial
 
 from ..pipeline.artefacts import SHARDS, read_manifest, read_report, read_samples
-from ..pipeline.estimate_flow import STREAM_OF_METHOD, brightness_of, estimate_flow
+from ..pipeline.dense_flow import brightness_of
+from ..pipeline.estimate_flow import STREAM_OF_METHOD, estimate_flow, estimate_pixels
 from ..pipeline.read_sample import has_stream, read_clip
 from ..pipeline.samples import npy_bytes
 from ..pipeline.store import Store
 from ..pipeline.write_shard import Sample, ShardWork, write_tar_shard
+from ..schemas.clip import Clip
 from ..schemas.errors import BadSampleError, MotionpipeError
 from ..schemas.recipe import FlowSection, Recipe
 from ..schemas.report import Identity, Manifest, SampleEntry
+from .device import mention_idle_gpu, require_device
 from .options import RunOptions
 from .stage import StageResult, Work, run_stage
 
@@ -25,13 +28,18 @@ def flow(store: Store, recipe: Recipe, name: str | None, options: RunOptions) ->
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     config = resolve_method(store, shards, recipe.flow)
     stream = STREAM_OF_METHOD[config.method]
+    if config.method != "pd" and options.gpus_per_worker:
+        raise MotionpipeError(f"method {config.method} computes on the CPU; leave --gpus-per-worker out")
     if not any(has_stream(entry, stream) for _, entry in read_samples(store, SHARDS, shards)):
         raise MotionpipeError(f"method {config.method} needs {stream} frames, which no sample of {store.uri} has")
+    if config.method == "pd":
+        mention_idle_gpu(options)
     recipe = recipe.model_copy(update={"flow": config})
     folder = f"flow/{name or config.method}"
     identity = Identity(stage="flow", section=config.model_dump(mode="json"), data={}, parents={"shards": shards.hash})
-    make_worker = partial(flow_worker, store, folder, config)
-    return run_stage(store, folder, identity, recipe, lambda: shard_sizes(store, shards), make_worker, options)
+    make_worker = partial(flow_worker, store, folder, config, options.device)
+    sizes = partial(shard_sizes, store, shards)
+    return run_stage(store, folder, identity, recipe, sizes, make_worker, options)
 
 
 def shard_sizes(store: Store, shards: Manifest) -> list[int]:
@@ -47,22 +55,27 @@ def resolve_method(store: Store, shards: Manifest, config: FlowSection) -> FlowS
     return config.model_copy(update={"method": "pd" if any_depth else "dis"})
 
 
-def flow_worker(store: Store, folder: str, config: FlowSection) -> Work:
+def flow_worker(store: Store, folder: str, config: FlowSection, device: str) -> Work:
     """The work on one shard: flow of each of its samples."""
     import cv2
     import torch
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    require_device(device)
 
     return ShardWork(
         items=lambda shard: read_report(store, SHARDS, shard).samples,
-        build=lambda shard, entry: _flow_samples(store, shard, entry, config),
+        build=lambda shard, entry: _flow_samples(store, shard, entry, config, device),
         write=partial(write_tar_shard, store, folder),
     )
 
 
-def _flow_samples(store: Store, shard: int, entry: SampleEntry, config: FlowSection) -> Iterable[Sample]:
+def read_flow_clip(store: Store, shard: int, entry: SampleEntry, config: FlowSection) -> tuple[Clip, str | None]:
+    """The frames that the method reads, and what scene flow asks brightness constancy of (None for the others).
+
+    Raises BadSampleError where the sample lacks a stream, or has RGB and depth in two frames.
+    """
     stream = STREAM_OF_METHOD[config.method]
     if not has_stream(entry, stream):
         raise BadSampleError(f"no-{stream}", f"method {config.method} needs {stream} frames, which {entry.key} lacks")
@@ -72,12 +85,21 @@ def _flow_samples(store: Store, shard: int, entry: SampleEntry, config: FlowSect
         raise BadSampleError(
             "unregistered", f"flow.intensity = rgb needs RGB registered to depth, {entry.key} has none"
         )
-    clip = read_clip(store, SHARDS, shard, entry, ["rgb", stream] if brightness == "rgb" else [stream])
-    cells = estimate_flow(clip, entry.fps, config)
-    members = {"flow.npy": npy_bytes(cells.flow), "valid.npy": npy_bytes(cells.valid)}
+    return read_clip(store, SHARDS, shard, entry, ["rgb", stream] if brightness == "rgb" else [stream]), brightness
+
+
+def _flow_samples(store: Store, shard: int, entry: SampleEntry, config: FlowSection, device: str) -> Iterable[Sample]:
+    clip, brightness = read_flow_clip(store, shard, entry, config)
+    dense = {}
+    if config.keep == "pixels":
+        cells, pixels = estimate_pixels(clip, entry.fps, config, device)
+        dense = {"flow_px.npy": npy_bytes(pixels.flow), "valid_px.npy": npy_bytes(pixels.valid)}
+        del pixels  # not twice in memory while it is written
+    else:
+        cells = estimate_flow(clip, entry.fps, config, device)
     yield Sample(
         key=entry.key,
-        members=members,
+        members={"flow.npy": npy_bytes(cells.flow), "valid.npy": npy_bytes(cells.valid)} | dense,
         num_frames=entry.num_frames,
         fps=entry.fps,
         source_hash=entry.source_hash,

@@ -9,14 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..pipeline.artefacts import SHARDS, read_manifest, read_samples
-from ..pipeline.clip_plan import TrainSample, plan_epoch
+from ..pipeline.artefacts import SHARDS
 from ..pipeline.parquet_files import read_parquet
 from ..pipeline.plan import PLAN_FILE
-from ..pipeline.splits import planned_by_recording, recordings_in
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import TrainSection
 from ..schemas.report import Identity, Manifest
 from .metrics_log import read_metrics
 
@@ -30,6 +27,7 @@ COMMANDS = {
     "runs": "train-cluster --name RUN",
     "embeddings": "embed",
     "probes": "classify",
+    "evaluations": "evaluate --run RUN",
 }
 """Kind of artefact to the command that makes it, in data order."""
 
@@ -40,7 +38,7 @@ class Artefact:
 
     done, planned: shards that have their report, and all; steps for runs; both 0 where there are no such units.
     manifest: None where it is unfinished, or where its kind has none (codebooks). detail: a codebook's report, a run's
-    last row of metrics, a probe's metrics; empty for the others and before there is one.
+    last row of metrics, the metrics of a probe or an evaluation; empty for the others and before there is one.
     """
 
     folder: str
@@ -88,22 +86,25 @@ def list_artefacts(store: Store) -> list[Artefact]:
     found += [_run(store, folder) for folder in _folders(store, "runs")]
     found += [_sharded(store, folder, num_shards) for folder in _folders(store, "embeddings")]
     for embeddings in store.list("probes"):
-        found += [_probe(store, folder) for folder in _folders(store, f"probes/{embeddings}")]
+        found += [_scored(store, folder) for folder in _folders(store, f"probes/{embeddings}")]
+    for run in store.list("evaluations"):
+        found += [_scored(store, folder) for folder in _folders(store, f"evaluations/{run}")]
     return found
 
 
 def artefact_folders(store: Store) -> list[str]:
     """Folders of all artefacts, in data order."""
     kinds = ("flow", "codebook", "targets", "runs", "embeddings")
-    probes = [f"probes/{embeddings}" for embeddings in store.list("probes")]
-    found = [folder for kind in (*kinds, *probes) for folder in _folders(store, kind)]
+    scored = [f"{kind}/{name}" for kind in ("probes", "evaluations") for name in store.list(kind)]
+    found = [folder for kind in (*kinds, *scored) for folder in _folders(store, kind)]
     return [SHARDS, *found] if store.exists(f"{SHARDS}/identity.json") else found
 
 
 def missing_kinds(artefacts: list[Artefact]) -> list[str]:
-    """Kinds of artefact of which none is finished, in data order."""
+    """Kinds of artefact of which none is finished, in data order; evaluations only where a classifier waits for one."""
     finished = {artefact.kind for artefact in artefacts if artefact.finished}
-    return [kind for kind in COMMANDS if kind not in finished]
+    tuned = any(artefact.identity.stage == "finetune" for artefact in artefacts)
+    return [kind for kind in COMMANDS if kind not in finished and (kind != "evaluations" or tuned)]
 
 
 def command_for(store: Store, kind: str) -> str:
@@ -161,25 +162,12 @@ def _run(store: Store, folder: str) -> Artefact:
     if manifest:
         done = planned = manifest.totals["steps"]
     else:
-        done, planned = last.get("step", 0), _planned_steps(store, identity, info)
+        done, planned = last.get("step", 0), info["steps"]
     return Artefact(folder, identity, info, manifest is not None, "steps", done, planned, manifest, last)
 
 
-def _probe(store: Store, folder: str) -> Artefact:
+def _scored(store: Store, folder: str) -> Artefact:
     identity, info = _identity(store, folder)
     manifest = _manifest(store, folder)
     metrics = json.loads(store.read_bytes(f"{folder}/metrics.json")) if manifest else {}
     return Artefact(folder, identity, info, manifest is not None, manifest=manifest, detail=metrics)
-
-
-def _planned_steps(store: Store, identity: Identity, info: dict[str, Any]) -> int:
-    """Steps of a whole run, from the same plan that the training loop follows."""
-    config = TrainSection.model_validate(identity.section)
-    folder = f"flow/{info['flow']}"
-    train = recordings_in(planned_by_recording(store), identity.data["protocol"], "train")
-    entries = read_samples(store, folder, read_manifest(store, folder, "motionpipe flow"))
-    samples = [TrainSample(shard, entry, entry) for shard, entry in entries if entry.recording_id in train]
-    usable = [sample for sample in samples if sample.num_starts]
-    # where clips begin does not change how many steps there are; without the search for motion it is quick
-    quick = config.model_copy(update={"moving_clips": 0.0})
-    return config.epochs * len(plan_epoch(usable, 0, quick))

@@ -45,6 +45,10 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
             case "checkpoint":
                 untrained = artefact.name.endswith("@init")
                 yield f"runs/{artefact.identity.data['run']}", None if untrained else made_from
+            case "init" if ":" not in artefact.info["init"]:  # a run of another store is not looked after
+                yield f"runs/{artefact.info['init']}", made_from
+            case "run":
+                yield f"runs/{artefact.name.split('/', 1)[0]}", made_from
             case "embeddings":
                 yield f"embeddings/{artefact.name.split('/', 1)[0]}", made_from
 
@@ -52,17 +56,27 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
 def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefact]) -> str:
     """The command line that goes on with this artefact, or makes it again: with the recipe that lies beside it."""
     name, info, data = artefact.name, artefact.info, artefact.identity.data
+    codebook = ["codebook", "--name", name, "--flow", flow_name(artefact, by_folder)]
+    if artefact.kind in ("codebook", "targets") and name.endswith("@learned"):
+        codebook = ["train-cluster", "--name", name.removesuffix("@learned")]
     words = {
         "shards": ["shard", "--dataset", str(data.get("dataset")), "--source", str(info.get("source"))],
         "flow": ["flow", "--name", name],
-        "codebook": ["codebook", "--name", name, "--flow", flow_name(artefact, by_folder)],
-        "targets": ["codebook", "--name", name, "--flow", flow_name(artefact, by_folder)],
-        "runs": ["train-cluster", "--name", name, "--codebook", str(info.get("codebook"))],
+        "codebook": codebook,
+        "targets": codebook,
+        "runs": ["train-cluster", "--name", name, *_run_words(artefact)],
         "embeddings": ["embed", "--run", str(data.get("run")), "--name", name.removesuffix("@init")],
         "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],
+        "evaluations": ["evaluate", "--run", name.split("/", 1)[0], "--protocol", str(data.get("protocol"))],
     }[artefact.kind]
     recipe = ["--recipe", f"{store.uri}/{artefact.folder}/recipe.toml"] if store.is_local else []
     return shlex.join(["motionpipe", *words, *recipe, "--store", store.uri])
+
+
+def _run_words(artefact: Artefact) -> list[str]:
+    if artefact.identity.stage == "finetune":
+        return ["--task", "classify", "--init", str(artefact.info.get("init"))]
+    return ["--codebook", str(artefact.info.get("codebook"))]
 
 
 def flow_name(artefact: Artefact, by_folder: dict[str, Artefact]) -> str:

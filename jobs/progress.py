@@ -10,17 +10,20 @@ _PLAIN_EVERY_S = 15.0
 
 
 class Progress:
-    """Counts units done of `total` and shows them on stderr."""
+    """Counts units done of `total` and shows them on stderr, with their rate or that of `counted` things in them."""
 
-    def __init__(self, title: str, total: int, unit: str, stream: TextIO | None = None) -> None:
-        self._title, self._total, self._unit = title, total, unit
+    def __init__(
+        self, title: str, total: int, unit: str, stream: TextIO | None = None, counted: str | None = None
+    ) -> None:
+        self._title, self._total, self._unit, self._counted = title, total, unit, counted
         self._stream = stream or sys.stderr
         self._start = self._shown = time.monotonic()
-        self._done = 0
+        self._done = self._things = 0
 
-    def add(self, count: int, note: str = "") -> None:
-        """Say that `count` more units are done."""
+    def add(self, count: int, note: str = "", things: int = 0) -> None:
+        """Say that `count` more units are done, with so many `things` in them."""
         self._done += count
+        self._things += things
         now = time.monotonic()
         if self._stream.isatty():
             self._stream.write(f"\r\033[K{self._line(now)} {note}")
@@ -37,7 +40,9 @@ class Progress:
         return now - self._start
 
     def _line(self, now: float) -> str:
-        rate = self._done / max(now - self._start, 1e-6)
+        seconds = max(now - self._start, 1e-6)
+        rate = self._done / seconds
+        shown = f"{self._things / seconds:.1f} {self._counted}/s" if self._counted else f"{rate:.1f}/s"
         left = (self._total - self._done) / rate if rate else float("inf")
         eta = f"{left // 60:.0f}:{left % 60:02.0f} left" if left < 86_400 else "more than a day left"
-        return f"{self._title}: {self._done}/{self._total} {self._unit}, {rate:.1f}/s, {eta}"
+        return f"{self._title}: {self._done}/{self._total} {self._unit}, {shown}, {eta}"

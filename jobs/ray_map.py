@@ -105,7 +105,7 @@ class _ActorMap(Generic[R]):
         import ray
         from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError, WorkerCrashedError
 
-        for _ in range(min(self._options.workers, len(self._pending))):
+        for _ in range(min(gpu_workers(self._options), len(self._pending))):
             self._start(self._new_actor(), 0)
         watched = time.monotonic()
         while self._running:
@@ -150,7 +150,8 @@ class _ActorMap(Generic[R]):
     def _new_actor(self) -> Any:
         import ray
 
-        actor = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_ShardWorker)
+        gpus = self._options.gpus_per_worker
+        actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_ShardWorker)
         return actor.remote(self._make_worker, self._options, self._ladder)
 
     def _kill_overdue(self) -> None:
@@ -202,6 +203,25 @@ class _ActorMap(Generic[R]):
             self._ladder.give_up(shard, key)
             runs_alone = False
         return _Task(shard, key if runs_alone else None)
+
+
+def gpu_workers(options: RunOptions) -> int:
+    """Workers that the cluster has GPUs for: `options.workers` or fewer; others would wait for a GPU for ever.
+
+    Raises MotionpipeError where it has none for a single one.
+    """
+    import ray
+
+    share = options.gpus_per_worker
+    if not share:
+        return options.workers
+    total = float(ray.cluster_resources().get("GPU", 0))
+    room = int(total * int(1 / share + 1e-9) if share < 1 else total / share)
+    if not room:
+        raise MotionpipeError(
+            f"--gpus-per-worker {share:g}: the Ray cluster has {total:g} GPUs; without the option the CPU computes"
+        )
+    return min(options.workers, room)
 
 
 def _short(error: Exception) -> str:

@@ -1,20 +1,23 @@
-"""The training loop on Ray Train workers (DDP)."""
+"""The training loop on Ray Train workers."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from .options import RunOptions
 from .ray_session import ray_session
-from .train_loop import TrainJob, train
+from .train_data import open_data
+from .train_job import LoopOptions, TrainJob
+from .train_loop import Worker, train
 
 _MOST_FAILURES = 2
 
 
-def train_over_ray(job: TrainJob, options: RunOptions) -> None:
+def train_over_ray(job: TrainJob, options: RunOptions, loop: LoopOptions) -> None:
     """Run `train` on every worker; a worker that dies restarts all of them from the newest checkpoint."""
     with ray_session(options):
         from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -23,7 +26,7 @@ def train_over_ray(job: TrainJob, options: RunOptions) -> None:
         folder = job.store.local_path(f"runs/{job.run}/ray")
         trainer = TorchTrainer(
             _worker,
-            train_loop_config={"job": job},
+            train_loop_config={"job": job, "options": loop},
             scaling_config=ScalingConfig(num_workers=options.workers, use_gpu=torch.cuda.is_available()),
             run_config=RunConfig(
                 name=job.run, storage_path=str(folder), failure_config=FailureConfig(max_failures=_MOST_FAILURES)
@@ -63,5 +66,6 @@ def _worker(config: dict[str, Any]) -> None:
     from ray.train import get_context
     from ray.train.torch import get_device
 
-    context = get_context()
-    train(config["job"], context.get_world_rank(), context.get_world_size(), get_device())
+    context, job = get_context(), config["job"]
+    options = replace(config["options"], rank=context.get_world_rank(), workers=context.get_world_size())
+    train(Worker(job, *open_data(job), get_device(), options))

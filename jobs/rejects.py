@@ -6,7 +6,7 @@ import difflib
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -138,6 +138,8 @@ def _stage_of(
     """The stage that made the artefact, with the recipe that lies beside it."""
     recipe = Recipe.model_validate(tomllib.loads(store.read_bytes(f"{artefact.folder}/recipe.toml").decode()))
     name, data, info = artefact.name, artefact.identity.data, artefact.info
+    if artefact.kind != "embeddings" and (artefact.kind, recipe.flow.method) != ("flow", "pd"):
+        options = replace(options, gpus_per_worker=0.0)  # a retry may span stages that have no use for one
     match artefact.kind:
         case "shards":
             from .shard import shard

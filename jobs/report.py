@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 from jinja2 import Environment, StrictUndefined
@@ -14,8 +14,9 @@ from jinja2 import Environment, StrictUndefined
 from .. import __version__
 from ..pipeline.store import Store
 from .inventory import command_for
+from .report_codebook import codebook_figure, codebook_gallery
 from .report_content import Book, ConfusionPair, Content, Run, collect
-from .report_figures import codebook_figure, confusion_figure, run_figure
+from .report_figures import confusion_figure, evaluation_figure, run_figure
 from .report_motion import FlowSheet, flow_sheet
 from .report_registration import RegistrationSheet, registration_sheet
 from .report_samples import Image, Shown, contact_sheet
@@ -35,9 +36,10 @@ class Illustrated:
     sheet: Sequence[Shown]
     registration: RegistrationSheet | None
     flows: Sequence[FlowSheet]
-    books: Sequence[tuple[Book, Image]]
+    books: Sequence[tuple[Book, Image, Image]]
     runs: Sequence[tuple[Run, Image | None]]
     confusions: Sequence[tuple[ConfusionPair, Image]]
+    evaluations: Sequence[tuple[dict[str, Any], Image]]
 
 
 def report(store: Store) -> str:
@@ -61,9 +63,11 @@ def illustrate(store: Store, content: Content) -> Illustrated:
         sheet=contact_sheet(store, shown),
         registration=registration_sheet(store, shown),
         flows=[sheet for sheet in sheets if sheet],
-        books=_with_figures(content.books, codebook_figure),
+        books=[(book, codebook_figure(book), codebook_gallery(book)) for book in content.books[:_MOST_FIGURES]],
         runs=[(run, run_figure(run) if len(run.rows) > 1 else None) for run in content.runs[:_MOST_FIGURES]],
         confusions=_with_figures(content.confusions, confusion_figure),
+        # one seed of each: figures of the others look alike
+        evaluations=_with_figures([group.rows[0] for group in content.evaluations], evaluation_figure),
     )
 
 

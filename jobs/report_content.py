@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..pipeline.artefacts import read_report, rejects_name
+from ..pipeline.codebook_file import codebook_from_bytes
 from ..pipeline.datasets import protocols
-from ..pipeline.fit_codebook import codebook_from_bytes
 from ..pipeline.parquet_files import read_parquet
 from ..pipeline.plan import PLAN_FILE, read_plan
 from ..pipeline.store import Store
 from ..schemas.codebook import Codebook
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Reject
+from .evaluation_table import by_settings, spread
 from .inventory import Artefact, list_artefacts, shard_numbers
 from .metrics_log import read_metrics
 from .report_stages import StageRow, stage_rows
@@ -63,7 +64,7 @@ class Book:
     @property
     def unit(self) -> str:
         """Unit in which its flow is shown."""
-        return "mm" if self.codebook.centres.shape[1] == 3 else "px"
+        return "mm" if self.codebook.unit == "m" else "px"
 
     @property
     def factor(self) -> float:
@@ -89,6 +90,14 @@ class ConfusionPair:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """Figures of fine-tuned classifiers that differ by their seeds alone; spread: of each figure, from two seeds on."""
+
+    rows: tuple[dict[str, Any], ...]
+    spread: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Content:
     """All numbers of the page."""
 
@@ -104,6 +113,7 @@ class Content:
     runs: tuple[Run, ...]
     probes: tuple[dict[str, Any], ...]
     confusions: tuple[ConfusionPair, ...]
+    evaluations: tuple[Evaluation, ...]
 
 
 def collect(store: Store) -> Content:
@@ -130,6 +140,7 @@ def collect(store: Store) -> Content:
         runs=tuple(_run(store, artefact, books) for artefact in artefacts if artefact.kind == "runs"),
         probes=tuple(probes),
         confusions=confusion_pairs(probes),
+        evaluations=_evaluations([a.detail for a in artefacts if a.kind == "evaluations" and a.finished]),
     )
 
 
@@ -156,6 +167,14 @@ def confusion_pairs(probes: Sequence[dict[str, Any]]) -> tuple[ConfusionPair, ..
             probe = min(by_probe, key=_linear_first)
             pairs.append(ConfusionPair(by_probe[probe], by_place.get((f"{name}@init", protocol), {}).get(probe)))
     return tuple(pairs[:MOST_CONFUSIONS])
+
+
+def _evaluations(rows: list[dict[str, Any]]) -> tuple[Evaluation, ...]:
+    figures = ("top1", "mean_class_accuracy", "mean_ap")
+    return tuple(
+        Evaluation(tuple(group), {name: spread(group, name) for name in figures} if len(group) > 1 else {})
+        for group in by_settings(rows)
+    )
 
 
 def _base(metrics: dict[str, Any]) -> str:
@@ -201,4 +220,4 @@ def _book(store: Store, artefact: Artefact) -> Book:
 
 def _run(store: Store, artefact: Artefact, books: Iterable[Book]) -> Run:
     sizes = {book.name: book.codebook.size for book in books}
-    return Run(artefact, tuple(read_metrics(store, artefact.folder)), sizes.get(artefact.info["codebook"], 0))
+    return Run(artefact, tuple(read_metrics(store, artefact.folder)), sizes.get(artefact.info.get("codebook", ""), 0))

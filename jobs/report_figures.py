@@ -9,36 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ..schemas.codebook import Codebook
-from .report_content import Book, ConfusionPair, Run
+from .report_content import ConfusionPair, Run
 from .report_samples import Image
 from .report_svg import INK, empty_figure, page_style, svg_image
 
 _BLUE, _ORANGE, _GREEN, _RED, _PURPLE = "#3b82c4", "#e08a1e", "#2a9d6f", "#d1495b", "#a07ed6"
-_DIVERGING = LinearSegmentedColormap.from_list("towards-away", ["#2f74c0", "#9a9a9a", "#c8323c"])
 _SHARES = LinearSegmentedColormap.from_list("shares", [(0.23, 0.51, 0.77, 0.0), (0.10, 0.36, 0.66, 1.0)])
 _MOST_POINTS = 400
-_MOST_CENTRES = 512
 _FEW_CLASSES = 20
-
-
-def codebook_figure(book: Book) -> Image:
-    """How often codewords are used, where the centres lie, and how the fit went down."""
-    with page_style():
-        figure = empty_figure(11.5, 3.6)
-        use, centres, fit = figure.subplots(1, 3, width_ratios=(1.45, 1.15, 1))
-        _usage(use, book.codebook)
-        _centres(centres, book)
-        inertia = np.asarray(book.report["inertia"], dtype=np.float64)
-        fit.plot(np.arange(1, len(inertia) + 1), inertia, color=_BLUE, marker=".", markersize=3)
-        fit.set(title="Fit", xlabel="Lloyd iteration", ylabel=f"inertia ({_flow_unit(book)}²)")
-        fit.xaxis.set_major_locator(MaxNLocator(integer=True))
-        return svg_image(figure)
 
 
 def run_figure(run: Run) -> Image:
@@ -48,21 +29,31 @@ def run_figure(run: Run) -> Image:
     with page_style():
         figure = empty_figure(11.5, 3.2)
         loss, accuracy, speed = figure.subplots(1, 3, width_ratios=(1.3, 1.3, 1))
-        _curve(loss, steps, _column(rows, "loss"), _BLUE, "weighted")
-        _curve(loss, steps, _column(rows, "unweighted"), _ORANGE, "unweighted")
-        _curve(accuracy, steps, _column(rows, "accuracy"), _BLUE, "all cells")
-        _curve(accuracy, steps, _column(rows, "moving_accuracy"), _ORANGE, "moving cells")
+        tuned = run.artefact.identity.stage == "finetune"
+        _curve(loss, steps, _column(rows, "loss"), _BLUE, "training" if tuned else "weighted")
+        _curve(accuracy, steps, _column(rows, "accuracy"), _BLUE, "training" if tuned else "all cells")
+        if not tuned:
+            _curve(loss, steps, _column(rows, "unweighted"), _ORANGE, "unweighted")
+            _curve(accuracy, steps, _column(rows, "moving_accuracy"), _ORANGE, "moving cells")
+        _held_out(loss, rows, "held_out_loss")
+        _held_out(accuracy, rows, "held_out_accuracy")
         if run.num_codes:
             _reference(loss, math.log(run.num_codes), f"ln K = {math.log(run.num_codes):.2f}")
             _reference(accuracy, 1 / run.num_codes, f"1/K = {1 / run.num_codes:.3f}")
         _curve(speed, steps, _column(rows, "clips_per_s"), _GREEN, "clips/s")
-        loss.set(title="Cross-entropy", xlabel="step", ylabel="nats a cell")
-        accuracy.set(title="Accuracy", xlabel="step", ylabel="share of cells right", ylim=(0, None))
+        unit = "clip" if tuned else "cell"
+        loss.set(title="Cross-entropy", xlabel="step", ylabel=f"nats a {unit}")
+        accuracy.set(title="Accuracy", xlabel="step", ylabel=f"share of {unit}s right", ylim=(0, None))
         speed.set(title="Speed and learning rate", xlabel="step", ylabel="clips a second", ylim=(0, None))
         _learning_rate(speed, steps, _column(rows, "learning_rate"))
         _legend_above(loss)
         _legend_above(accuracy)
         return svg_image(figure)
+
+
+def evaluation_figure(metrics: dict[str, Any]) -> Image:
+    """Recall by class of a fine-tuned classifier."""
+    return confusion_figure(ConfusionPair(metrics | {"embeddings": metrics["run"]}, None))
 
 
 def confusion_figure(pair: ConfusionPair) -> Image:
@@ -85,61 +76,6 @@ def _legend_above(axes: Axes) -> None:
     axes.legend(loc="upper left", ncols=3, fontsize=8, handlelength=1.4, columnspacing=1.2)
 
 
-def _usage(axes: Axes, book: Codebook) -> None:
-    counts = np.maximum(book.counts, 0.5).astype(np.float64)  # the log axis ends below one cell
-    edges = np.arange(book.size + 1) - 0.5
-    axes.stairs(counts, edges, fill=True, baseline=0.5, color=_BLUE, label="codewords")
-    axes.stairs(counts[:1], edges[:2], fill=True, baseline=0.5, color=_ORANGE)
-    axes.plot(0, counts[0], linestyle="none", marker="D", markersize=5, color=_ORANGE, label="zero codeword")
-    dead = np.flatnonzero(book.counts == 0)
-    if len(dead):
-        axes.plot(dead, np.full(len(dead), 0.7), linestyle="none", marker="x", color=_RED, label="dead")
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else ""))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(title="Use of the codewords", xlabel="codeword", ylabel="training cells (log)", xlim=(edges[0], edges[-1]))
-    axes.legend(fontsize=8)
-
-
-def _centres(axes: Axes, book: Book) -> None:
-    """δx right, δy drawn downwards as in the picture; size by use, colour by δz."""
-    order = np.argsort(-book.codebook.counts, kind="stable")[:_MOST_CENTRES]
-    centres = book.codebook.centres[order] * book.factor
-    clip = book.codebook.clip * book.factor
-    share = np.sqrt(book.codebook.counts[order] / max(book.codebook.counts.max(), 1))
-    away = centres[:, 2] if centres.shape[1] == 3 else np.zeros(len(centres))
-    limit = max(float(np.abs(away).max()), 1e-6)
-    colours = _DIVERGING((away / limit + 1) / 2)
-    rays = np.stack([np.zeros_like(centres[:, :2]), centres[:, :2]], axis=1)
-    axes.add_collection(
-        LineCollection(list(rays), colors=colours, linewidths=1.2, alpha=0.5 if len(rays) <= 128 else 0.1)
-    )
-    dots = axes.scatter(
-        centres[:, 0],
-        centres[:, 1],
-        s=10 + 110 * share,
-        c=away,
-        cmap=_DIVERGING,
-        vmin=-limit,
-        vmax=limit,
-        edgecolors=INK,
-        linewidths=0.4,
-    )
-    axes.add_patch(Rectangle((-clip[0], -clip[1]), 2 * clip[0], 2 * clip[1], fill=False, linestyle=":", color=INK))
-    side = 1.12 * float(max(clip[0], clip[1]))
-    axes.set(xlim=(-side, side), ylim=(side, -side), aspect="equal", title="Centres")
-    axes.set(xlabel=f"δx right ({book.unit} a step)", ylabel=f"δy down ({book.unit} a step)")
-    if centres.shape[1] == 3:
-        bar = axes.figure.colorbar(dots, ax=axes, shrink=0.85)
-        bar.set_label(f"δz: towards < 0 < away ({book.unit})")
-        bar.outline.set_visible(False)
-
-
-def _flow_unit(book: Book) -> str:
-    return "m" if book.unit == "mm" else "px"
-
-
 def _column(rows: Sequence[dict[str, Any]], name: str) -> npt.NDArray[np.float64]:
     return np.array([row[name] for row in rows], dtype=np.float64)
 
@@ -153,6 +89,14 @@ def _curve(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[np.floa
     weights = np.convolve(np.ones(len(values)), np.ones(window), "same")
     smooth = np.convolve(values, np.ones(window), "same") / weights
     axes.plot(steps[::thin], smooth[::thin], color=colour, linewidth=1.6, label=label)
+
+
+def _held_out(axes: Axes, rows: Sequence[dict[str, Any]], name: str) -> None:
+    """A mark after each epoch, where clips are held out."""
+    marked = [row for row in rows if name in row]
+    if marked:
+        steps = [row["step"] for row in marked]
+        axes.plot(steps, _column(marked, name), color=_GREEN, marker="o", markersize=3, linewidth=1, label="held out")
 
 
 def _reference(axes: Axes, value: float, label: str) -> None:

@@ -8,16 +8,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import simplejpeg
 
-from ..pipeline import flow_pictures as fp
 from ..pipeline.artefacts import SHARDS, read_report
 from ..pipeline.flow_pictures import Picture
+from ..pipeline.pair_pictures import as_picture
 from ..pipeline.read_sample import has_stream, read_frames
 from ..pipeline.store import Store
 from ..schemas.recording import PlannedRecording
@@ -118,15 +116,6 @@ def _shown(store: Store, row: PlannedRecording, entry: SampleEntry) -> Shown:
             colours, note = as_picture(image)
             pictures.append((stream, note, jpeg(at_most(colours, _SHEET_SIDE))))
     return Shown(entry.key, row.recording.label_name or "", frame, tuple(pictures))
-
-
-def as_picture(frame: npt.NDArray[Any]) -> tuple[Picture, str]:
-    """A stored frame as RGB, and the range of its colours where it is depth."""
-    if frame.dtype != np.uint16:
-        return (frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2)), ""
-    near, far = fp.depth_range(frame)
-    note = f"{near / 1000:.2f}–{far / 1000:.2f} m" if frame.any() else "no valid depth"
-    return fp.depth_colours(frame, near, far), note
 
 
 def at_most(picture: Picture, height: int) -> Picture:

@@ -35,8 +35,9 @@ class StageRow:
 
 
 def stage_rows(store: Store, artefacts: Sequence[Artefact]) -> tuple[StageRow, ...]:
-    """A row for each artefact, except finished probes, which have a table of their own."""
-    return tuple(_stage_row(store, a) for a in artefacts if a.kind != "probes" or not a.finished)
+    """A row for each artefact, except finished probes and evaluations, which have tables of their own."""
+    scored = ("probes", "evaluations")
+    return tuple(_stage_row(store, a) for a in artefacts if a.kind not in scored or not a.finished)
 
 
 def _stage_row(store: Store, artefact: Artefact) -> StageRow:
@@ -48,6 +49,9 @@ def _stage_row(store: Store, artefact: Artefact) -> StageRow:
     info = artefact.manifest.info if artefact.manifest else {}
     seconds = info.get("seconds")
     units, unit = (totals["steps"], "steps") if artefact.kind == "runs" else (totals.get("read"), "recordings")
+    rate = units / seconds if units and seconds else None
+    if "rate" in info:
+        rate, unit = info["rate"], info["counted"]
     return StageRow(
         folder=artefact.folder,
         state=artefact.state,
@@ -59,7 +63,7 @@ def _stage_row(store: Store, artefact: Artefact) -> StageRow:
         size_bytes=totals.get("bytes"),
         seconds=seconds,
         workers=info.get("workers"),
-        rate=units / seconds if units and seconds else None,
+        rate=rate,
         rate_unit=unit,
     )
 

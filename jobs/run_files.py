@@ -40,6 +40,14 @@ class RunFiles:
         """Name of the checkpoint of the untrained weights."""
         return f"{self.folder}/checkpoints/init.pt"
 
+    def best_name(self) -> str:
+        """Name of the checkpoint of the epoch with the lowest held-out loss."""
+        return f"{self.folder}/checkpoints/best.pt"
+
+    def best(self) -> dict[str, Any]:
+        """That checkpoint."""
+        return load_checkpoint(self.store, self.best_name())
+
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Write a checkpoint, then remove all but the newest two."""
         save_checkpoint(self.store, f"{self.folder}/checkpoints/step-{step:08d}.pt", state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,16 +81,20 @@ def run_sharded(
     make_worker: Callable[[], Work],
     options: RunOptions,
     unit: str = "recordings",
+    did: Counter[str] | None = None,
 ) -> Iterator[ShardReport]:
     """Work on the shards without a report, or with recordings to attempt again; then the reports of all, one by one.
 
-    `sizes`: units in each shard.
+    `sizes`: units in each shard. `did` is filled with the totals of the shards that this call worked on.
     """
+    counted = _counted(folder)
     names = set(store.list(folder))
     missing = [n for n in range(len(sizes)) if report_name(n) not in names or retry_name(n) in names]
-    progress = Progress(folder, sum(sizes[shard] for shard in missing), unit)
+    progress = Progress(folder, sum(sizes[shard] for shard in missing), unit, counted=counted)
     for report in map_shards(make_worker, missing, options, Ladder(store, folder)):
-        progress.add(report.read)
+        progress.add(report.read, things=report.totals.get(counted, 0) if counted else 0)
+        if did is not None:
+            did.update(report.totals)
     progress.close()
     # not a list: the memory of the driver must not grow with the number of recordings
     return (read_report(store, folder, shard) for shard in range(len(sizes)))
@@ -123,14 +128,21 @@ def run_stage(
     make_worker: Callable[[], Work],
     options: RunOptions,
 ) -> StageResult:
-    """A whole sharded stage: identity, the missing shards, manifest; nothing where it is finished."""
+    """A whole sharded stage: identity, the missing shards, manifest; nothing where it is finished.
+
+    The manifest's `rate`: pairs or rows a second of wall time, of the command that finished the artefact alone.
+    """
     start = time.monotonic()
     with artefact_lock(store, folder):
         finished = open_artefact(store, folder, identity, recipe, {})
         if not finished:
-            reports = run_sharded(store, folder, sizes(), make_worker, options, unit="samples")
+            did = Counter[str]()
+            reports = run_sharded(store, folder, sizes(), make_worker, options, "samples", did)
             seconds = round(time.monotonic() - start, 3)
-            finish_artefact(store, folder, identity, reports, {"seconds": seconds, "workers": options.workers})
+            info: dict[str, Any] = {"seconds": seconds, "workers": options.workers, "device": options.device}
+            if counted := _counted(folder):
+                info |= {"counted": counted, "rate": round(did[counted] / max(seconds, 1e-3), 3)}
+            finish_artefact(store, folder, identity, reports, info)
     return stage_result(store, folder, time.monotonic() - start, not finished, options)
 
 
@@ -141,12 +153,22 @@ def stage_result(store: Store, folder: str, seconds: float, fresh: bool, options
     if fresh:
         click.echo(
             f"{folder}: {totals['read']} read = {totals['written']} written + {totals['rejected']} rejected, "
-            f"{len(manifest.shards)} shards, {seconds:.1f} s"
+            f"{len(manifest.shards)} shards, {seconds:.1f} s{_rate(manifest)}"
         )
     else:
         click.echo(f"{folder}: finished already ({totals['written']} written), nothing to do")
     code = _report_rejects(store, folder, totals, options)
     return StageResult(folder, totals, seconds, fresh, code)
+
+
+def _counted(folder: str) -> str | None:
+    """The total whose rate says how fast an artefact is made; None where it is that of recordings or samples."""
+    return {"flow": "pairs", "embeddings": "rows"}.get(folder.split("/", 1)[0])
+
+
+def _rate(manifest: Manifest) -> str:
+    info = manifest.info
+    return f", {info['rate']:.1f} {info['counted']}/s" if info.get("rate") else ""
 
 
 def _report_rejects(store: Store, folder: str, totals: dict[str, int], options: RunOptions) -> int:

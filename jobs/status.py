@@ -46,7 +46,7 @@ def _detail(artefact: Artefact) -> str:
             f"K = {report['size']}, perplexity {report['perplexity']:.1f}, {len(report['dead_codes'])} dead, "
             f"from {report['train_samples']} training samples of {report['protocol']}"
         )
-    if artefact.kind == "probes" and artefact.finished:
+    if artefact.kind in ("probes", "evaluations") and artefact.finished:
         figures = artefact.detail
         leak = f", LEAK: {figures['leak']}" if figures["leak"] else ""
         return f"top-1 {figures['top1']:.3f}, chance {figures['chance']:.3f}, {figures['n_test']} recordings{leak}"
@@ -55,7 +55,9 @@ def _detail(artefact: Artefact) -> str:
         return ""
     counted = [f"{count} {name}" for name, count in totals.items() if name in ("frames", "pairs", "rows")]
     counts = f"{totals['read']} read = {totals['written']} written + {totals['rejected']} rejected"
-    return ", ".join([counts, *counted, file_size(totals["bytes"])])
+    info = artefact.manifest.info if artefact.manifest else {}
+    rate = [f"{info['rate']:.1f} {info['counted']}/s"] if info.get("rate") else []
+    return ", ".join([counts, *counted, file_size(totals["bytes"]), *rate])
 
 
 def _last_row(artefact: Artefact) -> str:

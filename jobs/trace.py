@@ -45,7 +45,7 @@ def trace_lines(store: Store, name: str) -> Iterator[str]:
     """The answer as text; MotionpipeError with near matches where nothing has this name."""
     match = _ROW_ID.fullmatch(name)
     key = match[1] if match else name
-    planned = _planned(store, key)
+    planned = find_planned(store, key)
     report_file = f"{SHARDS}/{report_name(planned.shard)}"
     if not store.exists(report_file):
         raise MotionpipeError(f"{key} is planned for shard {planned.shard}, which is not done; run: motionpipe shard …")
@@ -69,10 +69,11 @@ def trace_lines(store: Store, name: str) -> Iterator[str]:
         yield from _sample_lines(store, _Place(planned, entry, start, stop))
         yield from _flow_lines(store, _Place(planned, entry, start, stop))
         yield from _embedding_lines(store, planned.shard, entry, name if match else None)
+    yield from _evaluation_lines(store, planned)
 
 
-def _planned(store: Store, key: str) -> PlannedRecording:
-    """The plan's row of a sample key, a segment's key, a recording id or a path."""
+def find_planned(store: Store, key: str) -> PlannedRecording:
+    """The plan's row of a sample key, a segment's key, a recording id or a path; MotionpipeError with near matches."""
     if not store.exists(PLAN_FILE):
         raise MotionpipeError(f"{store.uri} holds no store; make one with: motionpipe shard --dataset … --source …")
     plan = read_plan(store)
@@ -148,6 +149,19 @@ def _embedding_lines(store: Store, shard: int, entry: SampleEntry, row_id: str |
         raise MotionpipeError(
             f"no embeddings hold a row {row_id}; `motionpipe trace {entry.key}` lists those of its key"
         )
+
+
+def _evaluation_lines(store: Store, planned: PlannedRecording) -> Iterator[str]:
+    """What fine-tuned classifiers predict for the recording, where it was tested."""
+    for folder in (
+        f"evaluations/{run}/{p}" for run in store.list("evaluations") for p in store.list(f"evaluations/{run}")
+    ):
+        if not store.exists(f"{folder}/manifest.json"):
+            continue
+        table = read_parquet(store, f"{folder}/predictions.parquet", ["recording_id", "label", "predicted"])
+        for row in table.to_pylist():
+            if row["recording_id"] == planned.recording_id:
+                yield f"  {folder}: class {row['label']}, predicted {row['predicted']}"
 
 
 def _entry_in(store: Store, folder: str, shard: int, key: str) -> SampleEntry | None:

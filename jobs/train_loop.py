@@ -2,166 +2,223 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import math
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from ..models import atomic_flow
-from ..pipeline.batches_atomic_flow import build_batch
-from ..pipeline.clip_plan import TrainSample, plan_epoch
-from ..pipeline.store import Store
-from ..schemas.codebook import Codebook
+from ..pipeline.batches_atomic_flow import ClipSource
+from ..pipeline.clip_plan import ClipRef, plan_epoch, require_even_share, steps_in_epoch
+from ..pipeline.read_ahead import ReadAhead, read_ahead
+from ..pipeline.train_samples import TrainSamples
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import TrainSection
-from .metrics_log import append_metrics, cut_metrics
+from .held_out import held_out_figures
+from .learners import LEARNERS, Learner, mixed_precision
+from .learning_rate import set_learning_rates
+from .metrics_log import MetricsLog
 from .run_files import RunFiles, save_checkpoint
+from .train_job import LoopOptions, TrainJob
+
+if TYPE_CHECKING:
+    from ..schemas.recipe import LoopSection
 
 LOG_EVERY = 10
 _SETTLE_OVER = 32
 
 
 @dataclass(frozen=True)
-class TrainJob:
-    """Everything that a worker needs to train, small enough to send to it."""
+class Worker:
+    """One rank of a run: what it trains, on which clips, and where."""
 
-    store: Store
-    run: str
-    flow_folder: str
-    cell: int
-    samples: tuple[TrainSample, ...]
-    codebook: Codebook
-    codebook_sha256: str
-    config: TrainSection
+    job: TrainJob
+    samples: TrainSamples
+    clips: ClipSource
+    device: torch.device
+    options: LoopOptions = field(default_factory=LoopOptions)
+
+    @property
+    def learner(self) -> Learner:
+        """What the loop knows of the model."""
+        return LEARNERS[self.job.learner]
+
+    @property
+    def steps_in_epoch(self) -> int:
+        """Optimiser steps."""
+        return steps_in_epoch(len(self.samples.learned), self.job.loop)
+
+    def plan(self, epoch: int) -> list[list[list[ClipRef]]]:
+        """Clips of an epoch, see `plan_epoch`."""
+        starts, flip = self.learner.starts(self.job), self.learner.flip(self.job)
+        return plan_epoch(self.samples.learned, epoch, self.job.loop, starts, flip)
 
 
 @dataclass
 class Position:
-    """Where a run stands: `cursor` steps of `epoch` are done, `step` in all."""
+    """Where a run stands: `cursor` steps of `epoch` are done, `step` in all; and its best held-out epoch so far."""
 
     epoch: int = 0
     cursor: int = 0
     step: int = 0
+    best_epoch: int = -1
+    best_loss: float = math.inf
+
+    def ended(self, config: LoopSection) -> bool:
+        """Whether all epochs are done, or the last `patience` of them brought nothing better."""
+        waited = config.patience is not None and self.epoch - 1 - self.best_epoch >= config.patience
+        return self.epoch >= config.epochs or waited
 
 
-def train(job: TrainJob, rank: int, workers: int, device: torch.device) -> None:
+def train(worker: Worker) -> None:
     """Train from the newest checkpoint, or from the start, to the last epoch.
 
-    Every rank calls this; with workers > 1 torch.distributed is initialised. Ranks share out the micro-batches of a
+    Every rank calls this; with several workers torch.distributed is initialised. Ranks share out the micro-batches of a
     step, so the order of clips and what each is normalised with are the same for any number of workers.
     """
-    config, files = job.config, RunFiles(job.store, job.run)
-    require_even_share(config, workers)
-    torch.set_num_threads(1 if device.type == "cpu" else torch.get_num_threads())
-    net, optimiser, at = _restore(job, files, rank, device)
-    parallel: nn.Module = DistributedDataParallel(net) if workers > 1 else net
-    log = _Log(files, at.step) if rank == 0 else None
-    last_step = len(plan_epoch(job.samples, 0, config)) * config.epochs
-    while at.epoch < config.epochs:
-        plan = plan_epoch(job.samples, at.epoch, config)
-        for micro_batches in plan[at.cursor :]:
-            set_learning_rate(optimiser, config, at.step / last_step)
-            mine = micro_batches[rank::workers]
-            metrics, wait_s = _step(parallel, optimiser, job, mine, device)
-            at.cursor, at.step = at.cursor + 1, at.step + 1
-            if at.step % LOG_EVERY == 0 or at.step in (1, last_step):
-                averaged = _mean_over_ranks(metrics, workers)
-                if log:
-                    log.row(at, averaged, wait_s, optimiser.param_groups[0]["lr"], config.global_batch)
-            if rank == 0 and at.step % config.checkpoint_every == 0:
-                files.save(at.step, _state(job, net, optimiser, at))
-        at.epoch, at.cursor = at.epoch + 1, 0
+    job, config, options, steps = worker.job, worker.job.loop, worker.options, worker.steps_in_epoch
+    files = RunFiles(job.store, job.run)
+    require_even_share(config, options.workers)
+    _settle_torch(worker.device)
+    net, optimiser, at = _restore(worker, files)
+    if options.compiled:
+        _compile(net, worker.device)
+    log = MetricsLog(files, at.step, config.global_batch, options.events) if options.rank == 0 else None
+    read = partial(worker.learner.read, job, worker.clips, worker.samples.learned)
+    with read_ahead(read, _micro_batches(worker, at.epoch, at.cursor), options.readers) as batches:
+        while not at.ended(config):
+            factors = worker.learner.begin(net, job, at.epoch)
+            for done in range(at.cursor + 1, steps + 1):
+                progress = at.step / (steps * config.epochs)
+                set_learning_rates(optimiser, factors, config, progress)
+                metrics = _step(worker, net, optimiser, batches, at.step, progress)
+                at.cursor, at.step = done, at.step + 1
+                if done == steps or at.step % LOG_EVERY == 0 or at.step == 1:
+                    row = _mean_over_ranks(metrics, options.workers)
+                    _require_finite(row["loss"], at.step)
+                    held_out = held_out_figures(worker, net, progress) if done == steps else {}
+                    if log:
+                        log.row(at.step, at.epoch, row | held_out, optimiser.param_groups[0]["lr"], batches.wait_s)
+                if done == steps:
+                    _end_epoch(at, held_out, net, files, options.rank)
+                if options.rank == 0 and at.step % config.checkpoint_every == 0:
+                    files.save(at.step, _state(job, net, optimiser, at))
     if log:
-        settle_batch_norm(net, job, device)
-        files.save(at.step, _state(job, net, optimiser, at))
         log.close()
-    if workers > 1:
+        _end_run(worker, files, net, optimiser, at)
+    if options.workers > 1:
         dist.barrier()
 
 
-def require_even_share(config: TrainSection, workers: int) -> None:
-    """Raise where the micro-batches of a step cannot be shared out evenly."""
-    micro_batches = config.global_batch // config.micro_batch
-    if micro_batches % max(workers, 1):
-        fitting = [number for number in range(1, micro_batches + 1) if micro_batches % number == 0]
-        raise MotionpipeError(
-            f"{micro_batches} micro-batches a step (train.global_batch / train.micro_batch) cannot be shared by "
-            f"{workers} workers; choose --workers {' or '.join(map(str, [0, *fitting]))}"
-        )
-
-
-def set_learning_rate(optimiser: torch.optim.Optimizer, config: TrainSection, progress: float) -> None:
-    """Tenfold lower after each milestone of the run that is passed."""
-    passed = sum(progress >= milestone for milestone in config.milestones)
-    for group in optimiser.param_groups:
-        group["lr"] = config.learning_rate * 0.1**passed
-
-
 @torch.no_grad()
-def settle_batch_norm(net: nn.Module, job: TrainJob, device: torch.device) -> None:
+def settle_batch_norm(worker: Worker, net: nn.Module) -> None:
     """Take the running statistics anew, as plain means over the first micro-batches of the plan.
 
-    What the loop gathered on the way is of one rank's micro-batches; this is the same for any number of workers.
+    What the loop gathered on the way is of one rank's micro-batches; this is the same for any number of workers. An
+    encoder that stayed frozen to the end keeps what it came with.
     """
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    micro_batches = [refs for step in plan_epoch(job.samples, 0, job.config) for refs in step]
-    for refs in micro_batches[:_SETTLE_OVER]:
-        batch = build_batch(job.store, job.flow_folder, job.cell, job.samples, refs, job.config).to(device)
-        net(batch.frames, batch.flow.shape[1])
+    job, learner = worker.job, worker.learner
+    learner.begin(net, job, job.loop.epochs - 1)
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm2d) and norm.training:
+            norm.reset_running_stats()
+            norm.momentum = None
+    for refs in [refs for step in worker.plan(0) for refs in step][:_SETTLE_OVER]:
+        batch = learner.read(job, worker.clips, worker.samples.learned, refs).to(worker.device)
+        with mixed_precision(job.loop, worker.device):
+            learner.loss(net, batch, 1.0)
 
 
-def _restore(
-    job: TrainJob, files: RunFiles, rank: int, device: torch.device
-) -> tuple[atomic_flow.AtomicFlowNet, torch.optim.Optimizer, Position]:
-    torch.manual_seed(job.config.seed)
-    net = atomic_flow.build(job.config, job.codebook).to(device)
-    optimiser = torch.optim.Adam(net.parameters(), lr=job.config.learning_rate, weight_decay=job.config.weight_decay)
+def _settle_torch(device: torch.device) -> None:
+    """One thread a worker on a CPU, the same kernels in every run on a GPU: sums keep their order."""
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    else:
+        torch.backends.cudnn.deterministic = True
+
+
+def _compile(net: nn.Module, device: torch.device) -> None:
+    """Compile the forward pass in place, at its first call; one clear error where no compiler is at hand."""
+    compiler = os.environ.get("CXX", "g++")
+    if device.type == "cpu" and shutil.which(compiler) is None:
+        raise MotionpipeError(f"--compile needs a C++ compiler, and there is no {compiler}; train without it")
+    net.compile()
+
+
+def _micro_batches(worker: Worker, epoch: int, cursor: int) -> Iterator[Sequence[ClipRef]]:
+    """This rank's micro-batches of the rest of the run; reading ahead does not stop between epochs."""
+    for number in range(epoch, worker.job.loop.epochs):
+        for step in worker.plan(number)[cursor if number == epoch else 0 :]:
+            yield from step[worker.options.rank :: worker.options.workers]
+
+
+def _restore(worker: Worker, files: RunFiles) -> tuple[nn.Module, torch.optim.Optimizer, Position]:
+    job = worker.job
+    torch.manual_seed(job.loop.seed)
+    net = worker.learner.build(job).to(worker.device)
+    groups = [{"lr": group["full_rate"], **group} for group in worker.learner.groups(net, job)]
+    optimiser = torch.optim.Adam(groups, weight_decay=job.loop.weight_decay)
     state = files.latest()
     if state is None:
-        if rank == 0:
-            initial = {"model": net.state_dict(), "step": 0, "codebook_sha256": job.codebook_sha256}
+        if worker.options.rank == 0:
+            initial = {"model": net.state_dict(), "step": 0, "made_from": job.made_from}
             save_checkpoint(files.store, files.initial(), initial)
         return net, optimiser, Position()
-    if state["codebook_sha256"] != job.codebook_sha256:
-        raise MotionpipeError(f"{files.folder} was trained with another codebook; use another --name")
+    if state["made_from"] != job.made_from:
+        raise MotionpipeError(f"{files.folder} was trained on something else (another codebook?); use another --name")
     net.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
-    return net, optimiser, Position(state["epoch"], state["cursor"], state["step"])
+    return net, optimiser, Position(**state["position"])
 
 
 def _step(
+    worker: Worker,
     net: nn.Module,
     optimiser: torch.optim.Optimizer,
-    job: TrainJob,
-    micro_batches: Sequence[Any],
-    device: torch.device,
-) -> tuple[dict[str, Tensor], float]:
-    """One optimiser step over this rank's micro-batches; the mean of their metrics and the seconds spent reading."""
+    batches: ReadAhead[Any],
+    step: int,
+    progress: float,
+) -> dict[str, Tensor]:
+    """One optimiser step over this rank's micro-batches, `step` of them are done; the mean of their metrics."""
+    config, options = worker.job.loop, worker.options
     optimiser.zero_grad(set_to_none=True)
     sums: dict[str, Tensor] = {}
-    wait_s = 0.0
-    for number, refs in enumerate(micro_batches):
-        began = time.perf_counter()
-        batch = build_batch(job.store, job.flow_folder, job.cell, job.samples, refs, job.config).to(device)
-        wait_s += time.perf_counter() - began
-        if isinstance(net, DistributedDataParallel):
-            # gradients are summed over ranks once, with the last micro-batch
-            net.require_backward_grad_sync = number == len(micro_batches) - 1
-        out = atomic_flow.loss(net, batch)  # type: ignore[arg-type]
-        (out["loss"] / len(micro_batches)).backward()  # type: ignore[no-untyped-call]
+    mine = range(options.rank, config.global_batch // config.micro_batch, options.workers)
+    for number in mine:
+        batch = batches.take().to(worker.device)
+        # dropout follows the place in the plan, not what this process drew before
+        torch.manual_seed(_seed(config.seed, step, number))
+        with mixed_precision(config, worker.device):
+            out = worker.learner.loss(net, batch, progress)
+        (out["loss"] / len(mine)).backward()  # type: ignore[no-untyped-call]
         for name, value in out.items():
-            sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach() / len(micro_batches)
-    nn.utils.clip_grad_norm_(net.parameters(), job.config.grad_clip)
+            sums[name] = sums.get(name, torch.zeros((), device=worker.device)) + value.detach().float() / len(mine)
+    _average_gradients(net, options.workers)
+    nn.utils.clip_grad_norm_(net.parameters(), config.grad_clip)
     optimiser.step()
-    return sums, wait_s
+    return sums
+
+
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _average_gradients(net: nn.Module, workers: int) -> None:
+    """Mean over ranks, as one vector, once a step."""
+    if workers == 1:
+        return
+    gradients = [p.grad for p in net.parameters() if p.grad is not None]
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    dist.all_reduce(flat)
+    flat /= workers
+    for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 def _mean_over_ranks(metrics: dict[str, Tensor], workers: int) -> dict[str, float]:
@@ -173,39 +230,34 @@ def _mean_over_ranks(metrics: dict[str, Tensor], workers: int) -> dict[str, floa
     return dict(zip(names, values.tolist(), strict=True))
 
 
+def _require_finite(loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        raise MotionpipeError(f"the loss is {loss} at step {step}: lower the learning rate, or train in float32")
+
+
+def _end_epoch(at: Position, held_out: dict[str, float], net: nn.Module, files: RunFiles, rank: int) -> None:
+    """Go to the next epoch; where this one is the best on held-out clips, keep its weights."""
+    if held_out.get("held_out_loss", math.inf) < at.best_loss:
+        at.best_epoch, at.best_loss = at.epoch, held_out["held_out_loss"]
+        if rank == 0:
+            save_checkpoint(files.store, files.best_name(), {"model": net.state_dict(), "epoch": at.epoch})
+    at.epoch, at.cursor = at.epoch + 1, 0
+
+
+def _end_run(worker: Worker, files: RunFiles, net: nn.Module, optimiser: torch.optim.Optimizer, at: Position) -> None:
+    """The last checkpoint: the weights that the run is known by."""
+    if worker.job.loop.patience is not None:
+        net.load_state_dict(files.best()["model"])
+    settle_batch_norm(worker, net)
+    files.save(at.step, _state(worker.job, net, optimiser, at))
+
+
 def _state(job: TrainJob, net: nn.Module, optimiser: torch.optim.Optimizer, at: Position) -> dict[str, Any]:
+    """What a checkpoint holds: tensors, numbers and strings."""
     return {
         "model": net.state_dict(),
         "optimiser": optimiser.state_dict(),
-        "epoch": at.epoch,
-        "cursor": at.cursor,
+        "position": dict(vars(at)),
         "step": at.step,
-        "codebook_sha256": job.codebook_sha256,
+        "made_from": job.made_from,
     }
-
-
-class _Log:
-    """metrics.jsonl and TensorBoard events, written by rank 0."""
-
-    def __init__(self, files: RunFiles, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        cut_metrics(files.store, files.folder, step)
-        self._files = files
-        folder = str(files.store.local_path(f"{files.folder}/tensorboard"))
-        self._events: Any = SummaryWriter(folder, purge_step=step + 1)
-        self._since, self._steps, self._wait_s = time.perf_counter(), step, 0.0
-
-    def row(self, at: Position, metrics: dict[str, float], wait_s: float, rate: float, batch: int) -> None:
-        now = time.perf_counter()
-        clips_per_s = (at.step - self._steps) * batch / max(now - self._since, 1e-9)
-        self._since, self._steps = now, at.step
-        row = {"step": at.step, "epoch": at.epoch, **{k: round(v, 6) for k, v in metrics.items()}}
-        row |= {"learning_rate": rate, "clips_per_s": round(clips_per_s, 3), "data_wait_s": round(wait_s, 4)}
-        append_metrics(self._files.store, self._files.folder, row)
-        for name, value in row.items():
-            if name != "step":
-                self._events.add_scalar(name, value, at.step)
-
-    def close(self) -> None:
-        self._events.close()

@@ -21,6 +21,7 @@ from ..pipeline.store import Store
 from ..schemas.codebook import Codebook
 from ..schemas.errors import MotionpipeError
 from ..schemas.finding import Finding
+from ..schemas.recipe import FlowSection
 from ..schemas.report import Identity, SampleEntry, ShardReport, ShardSummary
 from .codebook import read_codebook
 
@@ -150,12 +151,13 @@ def _visit_flow(
     store: Store, task: ShardTask, frames: dict[str, SampleEntry], entry: SampleEntry, members: dict[str, bytes]
 ) -> Iterable[str]:
     assert task.parent is not None
-    stream = STREAM_OF_METHOD[task.identity.section["method"]]
     try:
+        config = FlowSection.model_validate(task.identity.section)
+        stream = STREAM_OF_METHOD[config.method]
         width, height = read_meta(store, task.parent, task.line.shard, frames[entry.key])["sizes"][stream]
     except (ValueError, KeyError, FileNotFoundError):  # a finding of the parent itself
         return []
-    return check_flow(entry, members, task.cell, frames[entry.key], (width, height))
+    return check_flow(entry, members, config, frames[entry.key], (width, height))
 
 
 def _visit_codes(

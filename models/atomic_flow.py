@@ -8,18 +8,22 @@ K codewords.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from ..schemas.codebook import Codebook
-from ..schemas.recipe import TrainSection
-from .codebook import encode
+from ..schemas.codebook import Codebook, SoftStart
+from .codebook import encode, encode_soft, scaled_cells
 from .conv_lstm import ConvLSTMCell, State
-from .rebalance import class_weights, rebalanced_cross_entropy
+from .learnable_codebook import fitness, soft_assignment, temperature, usage_weight
+from .rebalance import class_weights, rebalanced_cross_entropy, rebalanced_soft_cross_entropy, smoothed_prior
+
+if TYPE_CHECKING:
+    from ..schemas.recipe import TrainSection
 
 INPUT_CHANNELS = {"depth": 2, "rgb": 3, "rgbd": 5}
 """Channels of a frame: depth and whether it is valid; red, green, blue; or the three followed by the two."""
@@ -124,22 +128,40 @@ class Decoder(nn.Module):
 
 
 class AtomicFlowNet(nn.Module):
-    """Encoder, decoder, and the codebook whose codewords the logits stand for (buffers, so checkpoints carry it)."""
+    """Encoder, decoder, and the codebook whose codewords the logits stand for; checkpoints carry it.
 
-    centres: Tensor
+    A learnable codebook is what it began with and `offsets` (K - 1, C) from there, in units of its scale; the zero
+    codeword stays.
+    """
+
+    start_centres: Tensor
     clip: Tensor
+    scale: Tensor
     prior: Tensor
     class_weights: Tensor
 
     def __init__(self, config: TrainSection, codebook: Codebook) -> None:
         super().__init__()
-        prior = torch.from_numpy(codebook.prior())
+        prior, scale = torch.from_numpy(codebook.prior()), torch.from_numpy(codebook.axis_scale()).clone()
+        centres = torch.from_numpy(codebook.centres).clone()
+        mixed = smoothed_prior(prior, centres / scale, config.prior_sigma)
+        weights = class_weights(prior, config.rebalance_lambda, mixed, config.rebalance_nonzero)
+        self.config, self.soft_start = config, codebook.soft_start
         self.encoder = Encoder(config)
         self.decoder = Decoder(config, codebook.size)
-        self.register_buffer("centres", torch.from_numpy(codebook.centres).clone())
+        self.register_buffer("start_centres", centres)
         self.register_buffer("clip", torch.from_numpy(codebook.clip).clone())
+        self.register_buffer("scale", scale)
         self.register_buffer("prior", prior.float())
-        self.register_buffer("class_weights", class_weights(prior, config.rebalance_lambda).float())
+        self.register_buffer("class_weights", weights.float())
+        self.offsets = nn.Parameter(torch.zeros_like(centres[1:])) if codebook.kind == "learnable" else None
+
+    @property
+    def centres(self) -> Tensor:
+        """Codewords (K, C) as they are now, in the unit of the flow."""
+        if self.offsets is None:
+            return self.start_centres
+        return self.start_centres + self.scale * F.pad(self.offsets, (0, 0, 1, 0))
 
     def forward(self, frames_BTCSS: Tensor, steps: int) -> Tensor:
         """Logits (B, n, K, g, g) of the `steps` flow maps that follow the frames (B, T, C_in, S, S)."""
@@ -156,24 +178,83 @@ def build(config: TrainSection, codebook: Codebook) -> AtomicFlowNet:
     return AtomicFlowNet(config, codebook).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def loss(net: AtomicFlowNet | DistributedDataParallel, batch: AtomicFlowBatch) -> dict[str, Tensor]:
-    """Scalars of one batch; only `loss` carries gradients.
+def codebook_of(model: dict[str, Tensor]) -> Codebook:
+    """The codebook of a checkpoint's `model`, with its centres as they are there.
+
+    Counts and soft start are only what `build` needs to make a network of the same sizes: the state has the prior.
+    """
+    centres, scale = model["start_centres"].cpu(), model["scale"].cpu()
+    learnable = "offsets" in model
+    if learnable:
+        centres = centres + scale * F.pad(model["offsets"].cpu(), (0, 0, 1, 0))
+    counts = np.ones(len(centres), dtype=np.int64)
+    book = Codebook(centres.numpy(), counts, model["clip"].cpu().numpy(), scale.numpy())
+    return replace(book, kind="learnable", soft_start=SoftStart(1.0, 1.0, 1.0)) if learnable else book
+
+
+def parameter_groups(net: AtomicFlowNet, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters for an optimiser: weights decay, the offsets of learnable centres do not."""
+    weights = [parameter for name, parameter in net.named_parameters() if name != "offsets"]
+    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": weight_decay}]
+    return groups if net.offsets is None else [*groups, {"params": [net.offsets], "weight_decay": 0.0}]
+
+
+def build_encoder(config: TrainSection) -> Encoder:
+    """A new encoder alone, as fine-tuning takes it."""
+    return Encoder(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def loss(net: AtomicFlowNet, batch: AtomicFlowBatch, progress: float = 1.0) -> dict[str, Tensor]:
+    """Scalars of one batch; only `loss` carries gradients. progress: part of the run that is done, 0 to 1.
 
     loss and unweighted: cross-entropy with and without rebalancing [nats a valid cell]. accuracy: part of the valid
     cells whose likeliest codeword is the target; moving_accuracy: the same over cells whose target is not codeword 0
     (0 where there is none).
+
+    With a learnable codebook the loss has two terms more, and there are weighted (the cross-entropy alone),
+    reconstruction and usage (unweighted, in squared units of the codebook and in nats), perplexity and temperature.
     """
-    core = net.module if isinstance(net, DistributedDataParallel) else net
-    codes = encode(batch.flow, core.centres, core.clip)
+    codes = encode(batch.flow, net.centres.detach(), net.clip, net.scale)
     logits: Tensor = net(batch.frames, batch.flow.shape[1])
-    weighted, unweighted = rebalanced_cross_entropy(logits, codes, batch.valid, core.class_weights)
+    extra: dict[str, Tensor] = {}
+    if net.offsets is not None:
+        total, unweighted, extra = _learnable_loss(net, batch, codes, logits, progress)
+    elif net.config.target == "soft":
+        soft = encode_soft(batch.flow, net.centres, net.clip, net.scale)
+        total, unweighted = rebalanced_soft_cross_entropy(logits, soft, codes, batch.valid, net.class_weights)
+    else:
+        total, unweighted = rebalanced_cross_entropy(logits, codes, batch.valid, net.class_weights)
     hits = logits.detach().argmax(dim=2) == codes
     return {
-        "loss": weighted,
+        "loss": total,
         "unweighted": unweighted.detach(),
         "accuracy": _share(hits, batch.valid),
         "moving_accuracy": _share(hits, batch.valid & (codes != 0)),
+        **{name: value.detach() for name, value in extra.items()},
     }
+
+
+def _learnable_loss(
+    net: AtomicFlowNet, batch: AtomicFlowBatch, codes: Tensor, logits: Tensor, progress: float
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Total, unweighted cross-entropy and the parts of the total; see `learnable_codebook` for the objective."""
+    assert net.soft_start is not None
+    tau = temperature(net.config, net.soft_start, progress)
+    cells, centres = scaled_cells(batch.flow, net.clip, net.scale), net.centres / net.scale
+    assignment = soft_assignment(cells, centres, tau)
+    targets = assignment.detach().movedim(-1, 2)
+    weighted, unweighted = rebalanced_soft_cross_entropy(logits, targets, codes, batch.valid, net.class_weights)
+    valid = batch.valid.flatten().to(cells.dtype)
+    fit = fitness(cells.flatten(0, -2), valid, centres, assignment.flatten(0, -2))
+    terms = net.config.codebook_alpha * fit.reconstruction + usage_weight(net.config, net.soft_start) * fit.usage
+    parts = {
+        "weighted": weighted,
+        "reconstruction": fit.reconstruction,
+        "usage": fit.usage,
+        "perplexity": fit.perplexity(len(centres)),
+        "temperature": torch.tensor(tau, device=logits.device),
+    }
+    return weighted + terms, unweighted, parts
 
 
 def features(net: AtomicFlowNet, clip: Tensor, pool_grid: int) -> Tensor:

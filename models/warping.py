@@ -7,13 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+EDGE_PX = 1e-3
+"""So far beyond the border still is inside: rounding must not decide about border pixels that stand still."""
+
 
 @dataclass(frozen=True)
 class Warp:
     """Bilinear taps at (x + u, y + v), clamped to the image.
 
     Indices count the pixels of the flattened batch of images. taps (4, B * H * W): upper left, upper right, lower left,
-    lower right; weights (4, B, H, W), adding up to 1; nearest (B * H * W); inside (B, H, W) bool: before clamping.
+    lower right; weights (4, B, H, W), adding up to 1; nearest (B * H * W); inside (B, H, W) bool: before clamping,
+    to within EDGE_PX.
     """
 
     taps: Tensor
@@ -36,7 +40,8 @@ class Warp:
         taps = (upper_row + left, upper_row + right, lower_row + left, lower_row + right)
         weights = ((1 - y_part) * (1 - x_part), (1 - y_part) * x_part, y_part * (1 - x_part), y_part * x_part)
         nearest = torch.where(y_part < 0.5, upper_row, lower_row) + torch.where(x_part < 0.5, left, right)
-        return cls(torch.stack(taps).flatten(1), torch.stack(weights), nearest.flatten(), (x == x_in) & (y == y_in))
+        inside = ((x - x_in).abs() <= EDGE_PX) & ((y - y_in).abs() <= EDGE_PX)
+        return cls(torch.stack(taps).flatten(1), torch.stack(weights), nearest.flatten(), inside)
 
     def bilinear(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""

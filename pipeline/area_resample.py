@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .compiled import compiled
+from ..models.compiled import compiled
 
 Plane = npt.NDArray[np.uint8]
 RowSums = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]

@@ -13,11 +13,16 @@ import pyarrow as pa
 import simplejpeg
 
 from ..schemas.codebook import Codebook
-from ..schemas.flow import FlowCells
+from ..schemas.flow import FlowCells, FlowPixels
+from ..schemas.recipe import FlowSection
 from ..schemas.recording import Recording
 from ..schemas.report import SampleEntry
 from . import depth_codec
+from .flow_cells import cell_means
 from .quantise import quantise
+
+PIXEL_MEMBERS = {"flow_px.npy", "valid_px.npy"}
+"""What a flow sample holds beside its cells where `flow.keep` is "pixels"."""
 
 
 def check_frames(entry: SampleEntry, members: dict[str, bytes], recording: Recording | None) -> Iterator[str]:
@@ -79,9 +84,14 @@ def flow_of(entry: SampleEntry, members: dict[str, bytes], cell: int) -> FlowCel
 
 
 def check_flow(
-    entry: SampleEntry, members: dict[str, bytes], cell: int, frames: SampleEntry, size: tuple[int, int]
+    entry: SampleEntry,
+    members: dict[str, bytes],
+    config: FlowSection,
+    frames: SampleEntry,
+    size: tuple[int, int],
 ) -> Iterator[str]:
     """A flow sample against the sample of shards/ that it was made from; `size` (width, height) of its frames."""
+    cell = config.cell
     try:
         cells = flow_of(entry, members, cell)
     except ValueError as error:
@@ -94,6 +104,38 @@ def check_flow(
         yield f"flow of {len(cells.flow)} pairs on {cells.flow.shape[2:]} cells, not {pairs} on {(rows, cols)}"
     if cells.motion() != tuple(entry.motion):
         yield "its motion is not what the report says"
+    if (cells.stride, cells.flow.shape[1]) != (config.stride_at(frames.fps), 3 if config.method == "pd" else 2):
+        yield f"stride {cells.stride} and {cells.flow.shape[1]} components are not those of its recipe"
+    if config.keep == "pixels":
+        yield from _check_pixels(entry, members, cells, size)
+    elif members.keys() & PIXEL_MEMBERS:
+        yield "it holds the flow of every pixel, its recipe keeps cells only"
+
+
+def _check_pixels(
+    entry: SampleEntry, members: dict[str, bytes], cells: FlowCells, size: tuple[int, int]
+) -> Iterator[str]:
+    """The dense flow: of the frames' size, and such that the cells are its means."""
+    missing = PIXEL_MEMBERS - members.keys()
+    if missing:
+        yield f"{', '.join(sorted(missing))} is missing"
+        return
+    try:
+        pixels = FlowPixels(entry.key, load_npy(members["flow_px.npy"]), load_npy(members["valid_px.npy"]))
+    except ValueError as error:
+        yield f"dense flow is not readable ({error})"
+        return
+    expected = (*cells.flow.shape[:2], size[1], size[0])
+    if pixels.flow.shape != expected:
+        yield f"dense flow is {pixels.flow.shape}, not {expected}"
+        return
+    for pair, (flow, valid) in enumerate(zip(pixels.flow, pixels.valid, strict=True)):
+        means, counts = cell_means(flow[None].astype(np.float32), valid[None] > 0, cells.cell)
+        # both were rounded to float16 after the means were taken
+        bound = 2e-3 * np.abs(flow).max(initial=0).astype(np.float32) + 1e-6
+        if (counts[0] != cells.valid[pair]).any() or np.abs(means[0] - cells.flow[pair]).max(initial=0) > bound:
+            yield f"cells of pair {pair} are not the means of its dense flow"
+            return
 
 
 def check_codes(

@@ -74,8 +74,8 @@ class CodedStream:
 
     picks: tuple[int, ...] = ()
     """Where it follows another stream: which of its own frames belongs to each slot of that one."""
-    own_slots: list[int] = field(default_factory=list)
-    """Where it follows another stream: slots of its own schedule that were decoded, picked or not."""
+    own_frames: list[CodedFrame] = field(default_factory=list)
+    """Where it follows another stream: what was decoded of its own schedule, picked or not, without the data."""
 
     @property
     def total(self) -> int:
@@ -100,7 +100,7 @@ class CodedStream:
         if not self.picks:
             return begin, end
         # a decoder may make more frames than there were packets
-        last = max([self.schedule.total, *(slot + 1 for slot in self.own_slots[-1:])])
+        last = max([self.schedule.total, *(frame.slot + 1 for frame in self.own_frames[-1:])])
         return self.picks[begin], self.picks[end] if end < len(self.picks) else last
 
     def _picked(self, frames: Iterator[CodedFrame]) -> Iterator[CodedFrame]:
@@ -118,7 +118,7 @@ class CodedStream:
 
     def _noted(self, frames: Iterator[CodedFrame]) -> Iterator[CodedFrame]:
         for frame in frames:
-            self.own_slots.append(frame.slot)
+            self.own_frames.append(replace(frame, data=b""))
             yield frame
 
 

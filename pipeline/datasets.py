@@ -20,12 +20,20 @@ _PROTOCOLS = {
     "folder": folder.PROTOCOLS,
 }
 DATASETS = tuple(_PROTOCOLS)
+_DECODED = frozenset(("rgb", "depth", "images"))
+"""Streams of which a recording needs one; MNIST's images are what its sequences are made of."""
 
 
 def index_dataset(dataset: str, source: SourcePath, data: DataSection) -> Index:
-    """Recordings below `source`, in a fixed order; one clear error where there is nothing to find."""
+    """Recordings below `source`, in a fixed order; one clear error where there is nothing to decode."""
     require_source(source)
     index = _index(dataset, source, data)
+    streams = {stream for recording in index.recordings for stream in recording.files}
+    if streams and not streams & _DECODED:
+        raise MotionpipeError(
+            f"{source} holds {' and '.join(sorted(streams))} files alone of {len(index.recordings)} recordings of "
+            f"{dataset}: RGB or depth is needed; is it another dataset's?"
+        )
     return Index(index.recordings[: data.limit], index.notes)
 
 

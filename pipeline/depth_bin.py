@@ -47,7 +47,7 @@ def _layout(path: Path) -> tuple[int, int, int, int]:
     size = path.stat().st_size if path.is_file() else -1
     if size < 0:
         raise BadSampleError("missing-file", f"{path} does not exist")
-    pixel_bytes = 4 if path.name.endswith(_WITHOUT_IDS) else 5
+    pixel_bytes = 4 if path.name.lower().endswith(_WITHOUT_IDS) else 5
     with path.open("rb") as stream:
         header = stream.read(_HEADER.size)
     if len(header) < _HEADER.size:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ..schemas.errors import BadSampleError
 from .depth_bin import count_depth_bin, iterate_depth_bin
@@ -85,6 +87,11 @@ def _listed_pngs(folder: Path) -> list[Path]:
     files = depth_png_files(folder)
     if not files:
         raise BadSampleError("no-depth-frames", f"{folder} holds no *Depth-*.png; copy it again")
+    for file, other in pairwise(files):
+        if _number(file) == _number(other):
+            raise BadSampleError(
+                "unreadable-depth", f"{folder}: {file.name} and {other.name} are both frame {_number(file)}; remove one"
+            )
     return files
 
 
@@ -92,7 +99,7 @@ def depth_png_files(folder: Path) -> list[Path]:
     """NTU's depth files of a folder (`MDepth-%08d.png` or `Depth-%08d.png`), sorted by number."""
     files = [file for file in folder.glob("*Depth-*.png") if _NAME.fullmatch(file.name)] if folder.is_dir() else []
     masked = [file for file in files if file.name.startswith("M")]
-    return sorted(masked or files, key=_number)
+    return sorted(masked or files, key=lambda file: (_number(file), file.name))
 
 
 def _number(file: Path) -> int:
@@ -115,3 +122,21 @@ def erode_depth(depth: DepthFrame, pixels: int) -> DepthFrame:
     side = 2 * pixels + 1
     valid = cv2.erode((depth > 0).astype(np.uint8), np.ones((side, side), dtype=np.uint8))
     return np.where(valid > 0, depth, 0).astype(np.uint16)
+
+
+def beside_jump(depth: DepthFrame, jump_mm: float) -> npt.NDArray[np.bool_]:
+    """Pixels (H, W) with depth whose 3x3 pixels, as far as they have depth, differ by more than `jump_mm`."""
+    around = np.ones((3, 3), dtype=np.uint8)
+    farthest = cv2.dilate(depth, around).astype(np.int32)
+    nearest = cv2.erode(np.where(depth > 0, depth, 65_535).astype(np.uint16), around).astype(np.int32)
+    return np.asarray((depth > 0) & (farthest - nearest > jump_mm), dtype=np.bool_)
+
+
+def median_depth_m(depth: npt.NDArray[np.uint16]) -> float | None:
+    """Median of the valid depths of frames (T, H, W) in metres; None where there are none."""
+    counts = np.zeros(65_536, dtype=np.int64)
+    for frame in depth:  # all at once would take eight bytes a pixel
+        counts += np.bincount(frame.ravel(), minlength=65_536)
+    counts[0] = 0
+    below = counts.cumsum()
+    return float(np.searchsorted(below, below[-1] / 2)) / 1000 if below[-1] else None

@@ -16,6 +16,7 @@ Float = npt.NDArray[np.float32]
 
 _LIGHT = np.array([0.5, 0.5, 0.7], dtype=np.float32) / np.sqrt(np.float32(0.99))
 _AMBIENT = 0.5
+_CLOSING = np.ones((3, 3), dtype=np.uint8)
 
 
 def shading(depth: Float, camera: Camera) -> Float:
@@ -36,9 +37,12 @@ def rgb_as_grey(rgb: npt.NDArray[np.uint8], depth: Float) -> Float:
     """Grey values of RGB (T, H, W, 3), 127.5..255 where registered depth (T, H, W) is valid and 0 elsewhere.
 
     So the silhouette stands out as it does in `shading`; a body's colours alone may be those of the wall behind it.
+    Holes that a 3x3 closing covers keep their colour: they flicker from frame to frame, and black they would look like
+    motion.
     """
     grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in rgb]).astype(np.float32)
-    return np.where(depth > 0, _AMBIENT * 255 + (1 - _AMBIENT) * grey, 0).astype(np.float32)
+    closed = np.stack([cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSING) for mask in (depth > 0).astype(np.uint8)])
+    return np.where(closed > 0, _AMBIENT * 255 + (1 - _AMBIENT) * grey, 0).astype(np.float32)
 
 
 def _shade(depth: Float, camera: Camera) -> Float:

@@ -8,27 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..schemas.embedding import EmbeddingRow
-from ..schemas.recipe import EmbedSection, TrainSection
+from ..schemas.recipe import EmbedSection, FlowSection, TrainSection
 from ..schemas.recording import Recording
 from ..schemas.report import SampleEntry
 from .artefacts import SHARDS
-from .batches_atomic_flow import STREAMS
-from .estimate_flow import flow_stride
-from .frame_input import Float, crop_corner, network_grid, prepare_frames
+from .batches_clip_classifier import spaced_clips
+from .frame_input import STREAMS, Float, crop_corner, crop_input
 from .read_sample import read_frames, read_meta
 from .store import Store
+from .stored_clips import fit_to_grid
 
 
 def clip_frames(num_frames: int, stride: int, config: EmbedSection) -> list[list[int]]:
-    """Frame numbers of evenly spaced clips, `clip_frames` frames `stride` apart; with per = "frame" of one frame.
-
-    A recording shorter than a clip is looped. Starts that coincide are made once.
-    """
-    length = config.clip_frames if config.per == "clip" else 1
-    span = (length - 1) * stride + 1
-    last = max(0, num_frames - span)
-    starts = np.unique(np.round(np.linspace(0, last, config.num_clips)).astype(int))
-    return [[(int(start) + i * stride) % num_frames for i in range(length)] for start in starts]
+    """Frame numbers of evenly spaced clips, `clip_frames` frames `stride` apart; with per = "frame" of one frame."""
+    return spaced_clips(num_frames, stride, config.num_clips, config.clip_frames if config.per == "clip" else 1)
 
 
 def read_clips(
@@ -42,11 +35,8 @@ def read_clips(
     """Network input (clips, T, C_in, S, S) of centre crops; each stored frame is read once."""
     needed = sorted({number for clip in clips for number in clip})
     streams = {name: read_frames(store, SHARDS, shard, entry, name, needed) for name in STREAMS[config.modality]}
-    height, width = streams[STREAMS[config.modality][-1]].shape[1:3]
-    rows, cols = height // stored_cell, width // stored_cell
-    grid = network_grid((rows, cols), stored_cell, config)
-    covered = (rows * stored_cell / height, cols * stored_cell / width)
-    frames = prepare_frames(streams, covered, grid, config, crop_corner(grid, config.crop, 0.5, 0.5))
+    fitted, grid = fit_to_grid(streams, STREAMS[config.modality][-1], stored_cell, config)
+    frames = crop_input(fitted, config, crop_corner(grid, config.crop, 0.5, 0.5))
     place = {number: index for index, number in enumerate(needed)}
     return np.stack([frames[[place[number] for number in clip]] for clip in clips])
 
@@ -55,15 +45,14 @@ def read_clips(
 class Encoder:
     """A network as the embed stage uses it.
 
-    features: input (clips, T, C_in, S, S) to embeddings (clips, D). step_s: time between a clip's frames. stored_cell:
-    side of the flow cells that the network was trained on [px].
+    features: input (clips, T, C_in, S, S) to embeddings (clips, D). flow: how the flow that the network was trained on
+    was made; a clip's frames are one of its steps apart.
     """
 
     features: Callable[[Float], Float]
     train: TrainSection
     embed: EmbedSection
-    step_s: float
-    stored_cell: int
+    flow: FlowSection
 
 
 def embed_sample(
@@ -72,9 +61,9 @@ def embed_sample(
     """One row for each clip of a sample. The key is read back from the sample itself and must be the entry's."""
     meta = read_meta(store, SHARDS, shard, entry)
     assert meta["key"] == entry.key, f"asked for {entry.key}, the tar holds {meta['key']}"
-    stride = flow_stride(encoder.step_s, entry.fps)
+    stride = encoder.flow.stride_at(entry.fps)
     clips = clip_frames(entry.num_frames, stride, encoder.embed)
-    values = encoder.features(read_clips(store, shard, entry, clips, encoder.stored_cell, encoder.train))
+    values = encoder.features(read_clips(store, shard, entry, clips, encoder.flow.cell, encoder.train))
     times = meta["timestamps_us"]
     return [
         EmbeddingRow(

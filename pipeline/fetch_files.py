@@ -18,6 +18,7 @@ from ..schemas.errors import BadSampleError, MotionpipeError
 SourcePath: TypeAlias = Path | UPath
 """A file or folder of a source: a `Path` on this machine, a `UPath` behind any other URI that fsspec opens."""
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_NO_FILE_TO_BLAME = (*_NO_SPACE, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def open_source(text: str) -> SourcePath:
@@ -58,6 +59,21 @@ def _join_uri(base: UPath, path: str) -> UPath:
     while path == ".." or path.startswith("../"):
         base, path = base.parent, path[3:] or "."
     return base if path == "." else base / path
+
+
+@contextmanager
+def blaming_files() -> Iterator[None]:
+    """The block in which one recording's files are read: what the system says of them is that recording's error alone.
+
+    Raises BadSampleError for a link to nothing, a missing permission or a bad sector.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_FILE_TO_BLAME:
+            raise
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise BadSampleError("unreadable-file", f"{what}; copy it again, or give the right to read it") from error
 
 
 @contextmanager

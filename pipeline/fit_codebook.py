@@ -1,161 +1,178 @@
-"""k-means over flow cells: sampling, centres, and how well they are used."""
+"""Codebooks of every kind: the sample that centres are fitted to, the centres, and the unit of their distances."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import kmeans_plusplus
-from sklearn.metrics import pairwise_distances_argmin_min
-from threadpoolctl import threadpool_limits
+import torch
+from scipy.spatial import cKDTree
 
-from ..schemas.codebook import Codebook
+from ..models.learnable_codebook import fitness, soft_assignment
+from ..schemas.codebook import SoftStart
 from ..schemas.errors import MotionpipeError
 from ..schemas.flow import FlowCells
 from ..schemas.recipe import CodebookSection
+from .cell_survey import STATIC, CellSurvey, classify_motion
+from .kmeans import BlockTask, Fit, OverBlocks, fit_blocks
 
 Vectors = npt.NDArray[np.float32]
+BLOCK_CELLS = 65_536
+"""Cells of the drawn sample in a block of k-means."""
+_SOFT_START_CELLS = 50_000
 
 
 @dataclass(frozen=True)
-class CellSample:
-    """Flow vectors (N, C) that the centres are fitted to, and how many cells they were drawn from."""
+class Draw:
+    """Vectors (N, C) drawn from one flow sample, those that move and those that do not."""
 
-    vectors: Vectors
-    moving_seen: int
-    static_seen: int
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Fitted centres (K, C), centre 0 fixed at zero, and the inertia before each Lloyd iteration and at the end."""
-
-    centres: Vectors
-    inertia: tuple[float, ...]
+    moving: Vectors
+    static: Vectors
 
 
-def sample_cells(samples: Iterable[FlowCells], num_samples: int, config: CodebookSection) -> CellSample:
-    """Draw valid cells of the training samples; at most `static_fraction` of them static.
+def components_of(flow_components: int, config: CodebookSection) -> int:
+    """Components of the flow that a codebook keeps."""
+    return 2 if config.components == "xy" else flow_components
 
-    Each sample gives up to its share, drawn by a seed of its own key, so the draw does not depend on any order.
-    """
+
+def codebook_size(components: int, config: CodebookSection) -> int:
+    """Codewords K of a recipe's codebook of vectors with so many components."""
+    kind = config.start if config.kind == "learnable" else config.kind
+    return config.bins**components if kind == "uniform" else config.size
+
+
+def static_threshold(flow_components: int, config: CodebookSection) -> float:
+    """Length below which a cell counts as static, in the unit of a flow of so many components."""
+    return config.static_below_m if flow_components == 3 else config.static_below_px
+
+
+def valid_vectors(cells: FlowCells, components: int) -> Vectors:
+    """The first components (N, C) of the valid cells of a sample."""
+    return np.moveaxis(cells.flow[:, :components], 1, -1)[cells.cell_is_valid()].astype(np.float32)
+
+
+def draw_cells(cells: FlowCells, num_samples: int, config: CodebookSection) -> Draw:
+    """Draw a sample's share of the cells, by a seed of its own key: the draw does not depend on any order."""
     share = -(-config.sample_cells // max(num_samples, 1))
-    moving, static, seen = {}, {}, np.zeros(2, dtype=np.int64)
-    for cells in samples:
-        vectors = np.moveaxis(cells.flow, 1, -1)[cells.cell_is_valid()].astype(np.float32)
-        is_moving = np.linalg.norm(vectors, axis=1) >= static_threshold(vectors.shape[1], config)
-        seen += (int(is_moving.sum()), int((~is_moving).sum()))
-        generator = np.random.default_rng([config.seed, *hashlib.sha256(cells.key.encode()).digest()[:8]])
-        moving[cells.key] = _draw(vectors[is_moving], share, generator)
-        static[cells.key] = _draw(vectors[~is_moving], share, generator)
-    if seen.any() and not seen[0]:
-        threshold = "codebook.static_below_m or codebook.static_below_px"
-        raise MotionpipeError(f"nothing moves in the {int(seen[1])} training cells; if it should, lower {threshold}")
-    if not seen.any():
+    channels = cells.flow.shape[1]
+    vectors = valid_vectors(cells, components_of(channels, config))
+    moves = classify_motion(vectors, static_threshold(channels, config)) != STATIC
+    generator = np.random.default_rng([config.seed, *hashlib.sha256(cells.key.encode()).digest()[:8]])
+    return Draw(_draw(vectors[moves], share, generator), _draw(vectors[~moves], share, generator))
+
+
+def balanced_sample(draws: dict[str, Draw], survey: CellSurvey, config: CodebookSection) -> Draw:
+    """The sample that centres are fitted to: `sample_cells` at most, of which `static_fraction` at most are static.
+
+    draws: by key, in any order. Raises MotionpipeError where there is no valid cell, or none that moves.
+    """
+    if not survey.counts.any():
         raise MotionpipeError("the training split holds no valid flow cell; check the protocol and the flow's rejects")
-    sample = _balanced(_in_key_order(moving), _in_key_order(static), seen, config)
-    if not len(sample.vectors):
-        raise MotionpipeError(
-            "no flow cell of the training split moves, and codebook.static_fraction = 0 leaves out the rest"
-        )
-    return sample
+    in_order = [draw for _, draw in sorted(draws.items())]
+    moving, static = (np.concatenate([getattr(draw, name) for draw in in_order]) for name in ("moving", "static"))
+    if not len(moving):
+        valid, threshold = int(survey.counts.sum()), "codebook.static_below_m or codebook.static_below_px"
+        raise MotionpipeError(f"nothing moves in the {valid} training cells; if it should, lower {threshold}")
+    generator = np.random.default_rng(config.seed)
+    most_static = int(config.sample_cells * config.static_fraction)
+    moving = _draw(moving, config.sample_cells - min(most_static, len(static)), generator)
+    ratio = config.static_fraction / max(1 - config.static_fraction, 1e-9)
+    return Draw(moving, _draw(static, min(most_static, int(len(moving) * ratio)), generator))
 
 
-def static_threshold(channels: int, config: CodebookSection) -> float:
-    """Length below which a cell counts as static, in the unit of a flow of `channels` components."""
-    return config.static_below_m if channels == 3 else config.static_below_px
+def fit_kmeans(over_blocks: OverBlocks, components: int, config: CodebookSection) -> Fit:
+    """k-means centres (K, C) with centre 0 held at zero and the others sorted; seeded, the same for any workers.
+
+    A symmetric codebook is fitted to the vectors folded onto δx >= 0, and its centres are unfolded into mirrored pairs;
+    where K is even one centre beside zero has δx = 0.
+    """
+    if not config.symmetric:
+        fit = fit_blocks(over_blocks, _held(config.size, components), config.iterations, config.seed)
+        return Fit(_sorted_after_zero(fit.centres), fit.inertia)
+    unpaired = 2 - config.size % 2
+    held = _held(unpaired + (config.size - unpaired) // 2, components)
+    held[1:unpaired, 0] = True
+    fit = fit_blocks(lambda task: over_blocks(partial(fold_block, task)), held, config.iterations, config.seed)
+    mirrored = fit.centres[unpaired:] * mirror(components)
+    return Fit(_sorted_after_zero(np.concatenate([fit.centres, mirrored])), fit.inertia)
 
 
-def clip_range(sample: CellSample, config: CodebookSection) -> Vectors:
-    """Largest component kept on each axis (C,): a percentile over the moving cells of the sample."""
-    lengths = np.linalg.norm(sample.vectors, axis=1)
-    threshold = static_threshold(sample.vectors.shape[1], config)
-    moving = sample.vectors[lengths >= threshold] if (lengths >= threshold).any() else sample.vectors
-    limits = np.percentile(np.abs(moving), config.clip_percentile, axis=0)
-    return np.asarray(np.maximum(limits, 1e-4), dtype=np.float32)
+def fold_block(task: BlockTask, block: int, vectors: Vectors) -> object:
+    """A task of k-means on vectors whose δx has lost its sign."""
+    return task(block, np.concatenate([np.abs(vectors[:, :1]), vectors[:, 1:]], axis=1))
 
 
-def fit_kmeans(vectors: Vectors, config: CodebookSection) -> Fit:
-    """k-means++ and Lloyd iterations over (N, C) vectors with one centre held at zero; one thread, seeded."""
-    free = config.size - 1
-    distinct = len(np.unique(vectors, axis=0))
-    if distinct < config.size:
-        raise MotionpipeError(
-            f"{distinct} distinct flow vectors cannot make {config.size} codewords; lower codebook.size"
-        )
-    with threadpool_limits(1):
-        start, _ = kmeans_plusplus(vectors, free, random_state=config.seed)
-        centres = np.concatenate([np.zeros((1, vectors.shape[1]), dtype=np.float32), start])
-        inertia: list[float] = []
-        for _ in range(config.iterations):
-            codes, distances = pairwise_distances_argmin_min(vectors, centres)
-            inertia.append(float(np.square(distances, dtype=np.float64).sum()))
-            moved = _means(vectors, codes, centres)
-            moved[0] = 0
-            if np.array_equal(moved, centres):
-                break
-            centres = moved
-        _, distances = pairwise_distances_argmin_min(vectors, centres)
-        inertia.append(float(np.square(distances, dtype=np.float64).sum()))
+def mirror(components: int) -> Vectors:
+    """What a flip left to right multiplies each component (C,) with."""
+    return np.array([-1.0, *[1.0] * (components - 1)], dtype=np.float32)
+
+
+def sample_blocks(vectors: Vectors) -> OverBlocks:
+    """The sample in blocks of a fixed size, worked on in this process."""
+    blocks = [vectors[begin : begin + BLOCK_CELLS] for begin in range(0, len(vectors), BLOCK_CELLS)]
+    return lambda task: [task(number, block) for number, block in enumerate(blocks)]
+
+
+def uniform_centres(clip: Vectors, bins: int) -> Vectors:
+    """A regular grid (bins ^ C, C) over [-clip, clip], bins odd.
+
+    Zero comes first, then the others in mixed radix, the last axis fastest.
+    """
+    steps = np.arange(bins) - bins // 2
+    axes = [(limit * (steps / np.float32(bins // 2))).astype(np.float32) for limit in clip]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(clip))
+    zero = len(grid) // 2
+    return np.concatenate([grid[zero : zero + 1], grid[:zero], grid[zero + 1 :]])
+
+
+def neighbour_scale(centres: Vectors) -> Vectors:
+    """Half the median distance of a centre to its nearest neighbour, alike on all axes (C,)."""
+    distances, _ = cKDTree(centres).query(centres, k=2)
+    half = max(float(np.median(distances[:, 1])) / 2, 1e-6)
+    return np.full(centres.shape[1], half, dtype=np.float32)
+
+
+def soft_start(sample: Draw, survey: CellSurvey, centres: Vectors, clip: Vectors, scale: Vectors) -> SoftStart:
+    """Where a learnable codebook begins: over the sample, with as much weight on static cells as all cells have."""
+    # every n-th cell is enough for three means, and (cells, K) assignments stay small
+    parts = [part[:: len(part) // _SOFT_START_CELLS + 1] for part in (sample.moving, sample.static)]
+    cells = torch.from_numpy(np.clip(np.concatenate(parts), -clip, clip) / scale).double()
+    scaled = torch.from_numpy(centres / scale).double()
+    distances = torch.cat(
+        [torch.cdist(chunk, scaled).amin(dim=1).square() for chunk in torch.split(cells, BLOCK_CELLS)]
+    )
+    spread = max(float(distances[: len(parts[0])].median()), 1e-6)
+    moving = survey.counts[survey.moving_classes(len(clip))].sum() / survey.counts.sum()
+    shares = (moving, 1 - moving) if len(sample.static) else (1.0, 0.0)
+    weights = np.concatenate([np.full(len(p), s / max(len(p), 1)) for p, s in zip(parts, shares, strict=True)])
+    assignment = soft_assignment(cells, scaled, spread)
+    begin = fitness(cells, torch.from_numpy(weights), scaled, assignment)
+    return SoftStart(spread, float(begin.reconstruction), float(begin.usage))
+
+
+def training_vectors(samples: Iterable[FlowCells], components: int, clip: Vectors) -> Vectors:
+    """Clipped vectors (N, C) of all valid cells of some samples: a block of k-means over all training cells."""
+    vectors = [valid_vectors(cells, components) for cells in samples]
+    together = np.concatenate([np.zeros((0, components), np.float32), *vectors])
+    return np.asarray(np.clip(together, -clip, clip))
+
+
+def _held(size: int, components: int) -> npt.NDArray[np.bool_]:
+    held = np.zeros((size, components), dtype=np.bool_)
+    held[0] = True
+    return held
+
+
+def _sorted_after_zero(centres: Vectors) -> Vectors:
     order = np.lexsort(centres[1:].T[::-1]) + 1
-    return Fit(centres[np.concatenate([[0], order])], tuple(inertia))
-
-
-def usage(codebook: Codebook) -> dict[str, float | int | list[int]]:
-    """How the training cells use the codewords: entropy in bits, perplexity, dead codes."""
-    prior = codebook.prior()
-    used = prior[prior > 0]
-    entropy = float(-(used * np.log2(used)).sum())
-    return {
-        "cells": int(codebook.counts.sum()),
-        "entropy_bits": round(entropy, 6),
-        "perplexity": round(2**entropy, 6),
-        "dead_codes": np.flatnonzero(codebook.counts == 0).tolist(),
-        "zero_code_share": round(float(prior[0]), 6),
-    }
-
-
-def codebook_bytes(codebook: Codebook) -> bytes:
-    """The codebook as .npz; the same codebook gives the same bytes."""
-    buffer = io.BytesIO()
-    np.savez(buffer, centres=codebook.centres, counts=codebook.counts, clip=codebook.clip)
-    return buffer.getvalue()
-
-
-def codebook_from_bytes(data: bytes) -> Codebook:
-    """The codebook of a .npz file."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return Codebook(arrays["centres"], arrays["counts"], arrays["clip"])
-
-
-def _in_key_order(by_key: dict[str, Vectors]) -> Vectors:
-    return np.concatenate([vectors for _, vectors in sorted(by_key.items())])
+    return np.asarray(centres[np.concatenate([[0], order])] + np.float32(0))  # no -0.0
 
 
 def _draw(vectors: Vectors, most: int, generator: np.random.Generator) -> Vectors:
     if len(vectors) <= most:
         return vectors
     return vectors[np.sort(generator.choice(len(vectors), most, replace=False))]
-
-
-def _balanced(moving: Vectors, static: Vectors, seen: npt.NDArray[np.int64], config: CodebookSection) -> CellSample:
-    generator = np.random.default_rng(config.seed)
-    most_static = int(config.sample_cells * config.static_fraction)
-    moving = _draw(moving, config.sample_cells - min(most_static, len(static)), generator)
-    if len(moving):
-        ratio = config.static_fraction / max(1 - config.static_fraction, 1e-9)
-        most_static = min(most_static, int(len(moving) * ratio))
-    static = _draw(static, most_static, generator)
-    return CellSample(np.concatenate([moving, static]), int(seen[0]), int(seen[1]))
-
-
-def _means(vectors: Vectors, codes: npt.NDArray[np.int64], centres: Vectors) -> Vectors:
-    """Mean of the vectors of each code; a code without any keeps its centre."""
-    counts = np.bincount(codes, minlength=len(centres))
-    sums = [np.bincount(codes, weights=vectors[:, c], minlength=len(centres)) for c in range(vectors.shape[1])]
-    means = np.stack(sums, axis=1) / np.maximum(counts, 1)[:, None]
-    return np.where(counts[:, None] > 0, means, centres).astype(np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -50,11 +49,3 @@ def _overlaps(old: int, new: int) -> Float:
     low = np.maximum(edges[:-1, None], np.arange(old)[None])
     high = np.minimum(edges[1:, None], np.arange(old)[None] + 1)
     return np.asarray(np.clip(high - low, 0, None) * (new / old), dtype=np.float32)
-
-
-def resize_frames(frames: npt.NDArray[np.generic], rows: int, cols: int) -> npt.NDArray[np.generic]:
-    """Frames (T, H, W[, 3]) at (rows, cols): colour by area, depth (uint16) by nearest neighbour."""
-    if frames.shape[1:3] == (rows, cols):
-        return frames
-    method = cv2.INTER_NEAREST_EXACT if frames.dtype == np.uint16 else cv2.INTER_AREA
-    return np.stack([cv2.resize(frame, (cols, rows), interpolation=method) for frame in frames])

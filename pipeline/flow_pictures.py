@@ -99,11 +99,12 @@ def image_shift(flow: Floats, depth_m: Floats, camera: Camera, cell: int) -> npt
 
 
 def draw_arrows(
-    frame: Picture, shift: Floats, cell: float, shown: Bools, every: int = 1, factor: float = 1.0
+    frame: Picture, shift: Floats, cell: float, shown: Bools, every: int = 1, factor: float = 1.0, line: int = 1
 ) -> Picture:
     """The frame with an arrow at each `every`-th cell that is `shown` (h, w), `factor` times as long as the motion.
 
-    shift: (2, h, w) in pixels of `frame`; cell: side of a cell in pixels of `frame`. Arrows under a pixel are left out.
+    shift: (2, h, w) in pixels of `frame`; cell: side of a cell in pixels of `frame`. line: width of the lines
+    [px]; arrows that are no longer are left out.
     """
     picture = np.ascontiguousarray(frame).copy()
     for row, col in zip(*np.nonzero(shown), strict=True):
@@ -112,15 +113,17 @@ def draw_arrows(
         start = np.array([(col + 0.5) * cell, (row + 0.5) * cell])
         end = start + factor * np.asarray(shift[:, row, col], dtype=np.float64)
         length = float(np.hypot(*(end - start)))
-        if length >= 1:
-            _arrow(picture, start, end, tip=min(0.35, 5 / length))
+        if length >= line:
+            _arrow(picture, start, end, min(0.35, 5 * line / length), line)
     return picture
 
 
-def _arrow(picture: Picture, start: npt.NDArray[np.float64], end: npt.NDArray[np.float64], tip: float) -> None:
+def _arrow(
+    picture: Picture, start: npt.NDArray[np.float64], end: npt.NDArray[np.float64], tip: float, line: int
+) -> None:
     """White over a dark outline, so that it shows on any frame."""
     ends = [tuple(int(x) for x in np.rint(point)) for point in (start, end)]
-    for colour, thickness in (((20, 20, 20), 3), ((255, 255, 255), 1)):
+    for colour, thickness in (((20, 20, 20), line + 2), ((255, 255, 255), line)):
         cv2.arrowedLine(picture, ends[0], ends[1], colour, thickness, cv2.LINE_AA, 0, tip)
 
 
@@ -139,7 +142,7 @@ def round_up(value: float) -> float:
     if value <= 0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))
-    return float(next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value * (1 - 1e-9)))
+    return float(next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value * (1 - 1e-6)))
 
 
 def _greyed(picture: npt.NDArray[Any], known: Bools | None) -> Picture:

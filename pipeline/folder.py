@@ -79,11 +79,9 @@ def _walk(source: SourcePath) -> list[_Row]:
 def _read_csv(file: SourcePath) -> list[_Row]:
     try:
         reader = csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""))
-        columns = set(reader.fieldnames or ())
-        if not {"path", "label"} <= columns or not columns <= {"path", "label", "split"}:
-            raise MotionpipeError(
-                f"{file}: the first line must be path,label or path,label,split; got {sorted(columns)}"
-            )
+        columns = sorted(reader.fieldnames or ())
+        if columns not in (["label", "path"], ["label", "path", "split"]):
+            raise MotionpipeError(f"{file}: the first line must be path,label or path,label,split; got {columns}")
         rows = [_csv_row(file, reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise MotionpipeError(f"{file} is not a CSV file in UTF-8 ({error})") from error

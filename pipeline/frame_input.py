@@ -1,17 +1,19 @@
-"""Stored frames to network input: one size, one crop, one range."""
+"""Frames to network input: one grid, one crop, one range."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..schemas.recipe import TrainSection
-from .flow_cells import resize_frames
+if TYPE_CHECKING:
+    from ..schemas.recipe import TrainSection
 
 Float = npt.NDArray[np.float32]
+STREAMS = {"depth": ("depth",), "rgb": ("rgb",), "rgbd": ("rgb", "depth")}
+"""Modality to the streams that it stacks; flow lies on the last."""
 FARTHEST_M = 8.0
 CENTRE_M = 3.0
 RGB_MEAN, RGB_STD = 0.45, 0.27
@@ -50,28 +52,15 @@ def crop_corner(grid: Grid, crop: int, crop_y: float, crop_x: float) -> tuple[in
     return row * grid.cell, col * grid.cell
 
 
-def prepare_frames(
-    streams: dict[str, npt.NDArray[Any]],
-    covered: tuple[float, float],
-    grid: Grid,
-    config: TrainSection,
-    corner: tuple[int, int],
-) -> Float:
-    """Network input (T, C_in, S, S) of stored frames, cropped at `corner`.
+def crop_input(streams: dict[str, npt.NDArray[Any]], config: TrainSection, corner: tuple[int, int]) -> Float:
+    """Network input (T, C_in, S, S): frames of a grid's size, cropped at `corner`.
 
-    streams: "rgb" uint8 (T, H, W, 3) and "depth" uint16 (T, H, W). covered: parts of height and width that the flow
-    grid covers (whole cells only), so that pixels and cells stay aligned.
+    streams: "rgb" uint8 (T, H, W, 3) and "depth" uint16 (T, H, W), both of the same H and W.
     """
     y, x = corner
-    channels = []
-    for name in ("rgb", "depth"):
-        if name in streams:
-            frames = streams[name]
-            height, width = (round(side * part) for side, part in zip(frames.shape[1:3], covered, strict=True))
-            resized = resize_frames(frames[:, :height, :width], *grid.frame_size)
-            cropped = resized[:, y : y + config.crop, x : x + config.crop]
-            channels.append(_rgb_channels(cropped) if name == "rgb" else _depth_channels(cropped))
-    return np.concatenate(channels, axis=1)
+    inside = np.s_[:, y : y + config.crop, x : x + config.crop]
+    ranged = {"rgb": _rgb_channels, "depth": _depth_channels}
+    return np.concatenate([ranged[name](streams[name][inside]) for name in ("rgb", "depth") if name in streams], axis=1)
 
 
 def _rgb_channels(rgb: npt.NDArray[Any]) -> Float:

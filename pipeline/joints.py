@@ -18,11 +18,12 @@ def read_joints(path: Path, screen: Path | None = None) -> npt.NDArray[np.float3
 
     The file's name says which dataset it is of; `screen` holds MSR Action3D's positions in the depth image.
     """
-    if path.name.endswith(".skeleton"):
+    name = path.name.lower()
+    if name.endswith(".skeleton"):
         return read_ntu_skeleton(path)
-    if path.suffix == ".mat":
+    if name.endswith(".mat"):
         return read_utd_joints(path)
-    if path.name.endswith("_skeleton3D.txt"):
+    if name.endswith("_skeleton3d.txt"):
         return read_msr_action_joints(path, screen)
     return read_msr_daily_joints(path)
 

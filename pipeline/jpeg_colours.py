@@ -13,7 +13,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from .compiled import compiled
+from ..models.compiled import compiled
 
 Plane = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]

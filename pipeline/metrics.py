@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,16 @@ def average_by_recording(
 def _average_precision(
     scores: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], classes: npt.NDArray[np.integer], label: int
 ) -> float:
-    """0 where no column scores the label: nothing of it can be retrieved."""
+    """Precision at each score, weighted by the recall that it adds; 0 where no column scores the label."""
     columns = np.flatnonzero(classes == label)
-    return float(average_precision_score(labels == label, scores[:, columns[0]])) if len(columns) else 0.0
+    if not len(columns):
+        return 0.0
+    order = np.argsort(-scores[:, columns[0]], kind="stable")
+    ranked, right = scores[order, columns[0]], labels[order] == label
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # of each run of equal scores
+    found = np.cumsum(right)[last]
+    added = np.diff(found, prepend=0) / found[-1]
+    return float(np.sum(added * found / (last + 1)))
 
 
 def _check(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], classes: npt.NDArray[np.integer]) -> None:

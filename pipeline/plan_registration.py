@@ -11,7 +11,7 @@ from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
 from ..schemas.recording import PlannedRecording, Recording
 from ..schemas.registration import Registration, Registrations, Row, Unregistered
-from .fetch_files import SourcePath, local_files
+from .fetch_files import SourcePath, blaming_files, local_files
 from .joints import read_joints
 from .registration import Fit, Floats, fit_joints, scale_at, tracked_joints
 from .store import Store
@@ -97,7 +97,7 @@ def _joints_of(place: Place, recordings: Sequence[Recording], base: SourcePath) 
     parts = []
     for recording in recordings:
         try:
-            with local_files(base, {"skeleton": recording.files["skeleton"]}) as files:
+            with local_files(base, {"skeleton": recording.files["skeleton"]}) as files, blaming_files():
                 parts.append(tracked_joints(read_joints(files["skeleton"])))
         except BadSampleError:
             continue  # the recording itself is rejected with this reason when its shard is made

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..schemas.flow import FlowCells
+from ..schemas.errors import MotionpipeError
+from ..schemas.flow import FlowCells, FlowPixels
 from ..schemas.report import SampleEntry
 from .artefacts import tar_name
 from .read_sample import read_members
@@ -22,6 +23,15 @@ def read_flow_cells(store: Store, folder: str, shard: int, entry: SampleEntry, c
     valid = np.load(io.BytesIO(members["valid.npy"]), allow_pickle=False)
     assert entry.stride is not None
     return FlowCells(entry.key, flow, valid, entry.stride, cell)
+
+
+def read_flow_pixels(store: Store, folder: str, shard: int, entry: SampleEntry) -> FlowPixels:
+    """The dense flow of a sample; MotionpipeError where the artefact holds cells only."""
+    if "flow_px.npy" not in entry.members:
+        raise MotionpipeError(f"{folder} holds cells only; make it with: motionpipe flow --set flow.keep=pixels")
+    members = read_members(store, folder, shard, entry, ["flow_px.npy", "valid_px.npy"])
+    flow, valid = (np.load(io.BytesIO(data), allow_pickle=False) for data in members.values())
+    return FlowPixels(entry.key, flow, valid)
 
 
 def read_rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,15 +18,16 @@ from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
 from ..schemas.recording import PlannedRecording, Recording
 from ..schemas.registration import RegisteredFrame, Registration
-from .coded_stream import CodedStream, RGBFrame, code_depth, code_rgb, hash_files
+from .coded_stream import CodedFrame, CodedStream, RGBFrame, code_depth, code_rgb, hash_files
 from .depth_codec import DepthFrame
 from .depth_frames import reduce_depth
-from .fetch_files import SourcePath, local_files
+from .fetch_files import SourcePath, blaming_files, local_files
 from .joints import read_joints, stored_joints
 from .registered_frames import outside_share, registered_joints, registered_recording, warp_to_depth, warp_to_rgb
 from .segments import Segment, contract, cut_segments
 from .write_shard import Sample
 
+_ASPECT_TOLERANCE = 0.2
 _REMEMBERED = 8
 """Slots by which depth may run ahead of RGB."""
 
@@ -43,7 +45,7 @@ def build_samples(
     memory. Raises BadSampleError where a stream cannot be used, if need be after some of the segments: then none of
     them counts. Of a source behind a URI, the files are there from the first segment to the last.
     """
-    with local_files(base, planned.recording.files) as files:
+    with local_files(base, planned.recording.files) as files, blaming_files():
         yield from _samples_of(planned, dataset, files, config, registration)
 
 
@@ -130,6 +132,7 @@ def _open_registered(
         )
         return {"rgb": rgb, "depth": depth}
     known: dict[int, DepthFrame] = {}
+    ahead: deque[CodedFrame] = deque()
 
     def remember(frame: DepthFrame, slot: int) -> DepthFrame:
         for old in [number for number in known if number < slot - _REMEMBERED]:
@@ -138,9 +141,16 @@ def _open_registered(
         return known[slot]
 
     def register(frame: RGBFrame, slot: int) -> RGBFrame:
+        while max(known) < slot and (later := next(source, None)):  # RGB that lost frames runs ahead of depth
+            ahead.append(later)
         return warp_to_depth(frame, registration, depth.size, known.get(slot))
 
+    def in_turn() -> Iterator[CodedFrame]:
+        while frame := ahead.popleft() if ahead else next(source, None):
+            yield frame
+
     depth = code_depth(files["depth"], recording.depth_unit_mm, config, remember)
+    source, depth.frames = depth.frames, in_turn()
     return {"depth": depth, "rgb": code_rgb(files["rgb"], config, register)}
 
 
@@ -200,12 +210,21 @@ def _joints_at(joints: npt.NDArray[np.float32], slots: list[int]) -> npt.NDArray
 def _intrinsics(recording: Recording, streams: dict[str, CodedStream]) -> dict[str, dict[str, float]]:
     if "depth" not in streams:
         return {}
-    assert recording.depth_camera is not None
-    return {"depth": asdict(recording.depth_camera.resized(*streams["depth"].size))}
+    camera, (width, height) = recording.depth_camera, streams["depth"].size
+    assert camera is not None
+    if abs(width * camera.height / (height * camera.width) - 1) > _ASPECT_TOLERANCE:
+        raise BadSampleError(
+            "depth-aspect",
+            f"depth of {width}x{height} px is not the image of a {camera.width}x{camera.height} camera: width and "
+            "height are swapped, or another camera took it",
+        )
+    return {"depth": asdict(camera.resized(width, height))}
 
 
 def camera_of(meta: dict[str, Any]) -> Camera:
-    """Intrinsics of the stored depth frames of a sample's JSON."""
+    """Intrinsics of the stored depth frames of a sample's JSON; BadSampleError where it has none."""
+    if "depth" not in meta["intrinsics"]:
+        raise BadSampleError("no-intrinsics", f"{meta['key']}: depth without its camera's focal length; shard it again")
     return Camera(**meta["intrinsics"]["depth"])
 
 

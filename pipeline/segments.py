@@ -11,7 +11,7 @@ from typing import Any
 
 from ..schemas.errors import BadSampleError
 from ..schemas.recipe import ShardSection
-from .coded_stream import CodedStream
+from .coded_stream import CodedFrame, CodedStream
 from .decode_contract import Gap, gaps_of, long_step_us, runs_of
 from .decode_video import DecodeTally
 from .pair_frames import Row, pair_frames
@@ -76,8 +76,23 @@ class Segment:
         """Slots of the stream's own schedule that were decoded here."""
         if not streams[name].picks:
             return self.logs[name].slots
+        return [frame.slot for frame in self._own_frames(name, streams)]
+
+    def resized(self, name: str, streams: Streams) -> int:
+        """Decoded frames of another size than the first."""
+        if not streams[name].picks:
+            return self.logs[name].resized
+        return sum(frame.resized for frame in self._own_frames(name, streams))
+
+    def made_up(self, name: str, streams: Streams) -> int:
+        """Frames that the decoder partly made up: stored ones or, of a stream that follows another, all of its own."""
+        if not streams[name].picks:
+            return len(self.logs[name].corrupt)
+        return sum(frame.corrupt for frame in self._own_frames(name, streams))
+
+    def _own_frames(self, name: str, streams: Streams) -> list[CodedFrame]:
         begin, end = self.own_range(name, streams)
-        return [slot for slot in streams[name].own_slots if begin <= slot < end]
+        return [frame for frame in streams[name].own_frames if begin <= frame.slot < end]
 
 
 def cut_segments(streams: Streams, config: ShardSection) -> Iterator[Segment]:
@@ -128,7 +143,7 @@ def contract(segment: Segment, streams: Streams, config: ShardSection) -> dict[s
             "frozen": log.frozen,
             **(
                 {
-                    "resized": log.resized,
+                    "resized": segment.resized(name, streams),
                     "incomplete_packets": stream.incomplete_packets,
                     **_timing(stream),
                     **stream.facts,
@@ -270,11 +285,12 @@ def _require_promise(streams: Streams, config: ShardSection) -> None:
 def _require_undamaged(segment: Segment, name: str, streams: Streams) -> None:
     """Strict: every expected frame is there, whole, in its place, and alive."""
     log, stream = segment.logs[name], streams[name]
-    if log.resized:
-        raise BadSampleError("size-changes", f"{stream.path}: {log.resized} frames have another size than the first")
+    resized = segment.resized(name, streams)
+    if resized:
+        raise BadSampleError("size-changes", f"{stream.path}: {resized} frames have another size than the first")
     damage = {
         "missing": segment.missing(name, streams),
-        "partly made up by the decoder": len(log.corrupt),
+        "partly made up by the decoder": segment.made_up(name, streams),
         "refused by the decoder": log.errors,
         "out of order": log.unplaced,
         "in incomplete packets": stream.incomplete_packets,

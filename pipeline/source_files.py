@@ -26,14 +26,15 @@ def list_names(source: SourcePath, folder: str) -> list[str]:
 def walk_files(source: SourcePath, suffixes: Iterable[str]) -> list[str]:
     """Paths relative to `source`, with forward slashes and sorted, of all files that end so (in any case).
 
-    Hidden files are left out, among them the `._` files that macOS leaves in archives.
+    Hidden files are left out, among them the `._` files that macOS leaves in archives. One clear error where a folder
+    cannot be listed, for what lies in it would be missing in silence, or where a name is no text.
     """
     wanted = tuple(suffix.lower() for suffix in suffixes)
     if not isinstance(source, Path):
         return _walk_uri(source, wanted)
     found: list[str] = []
     seen: set[str] = set()
-    for folder, folders, names in os.walk(source, followlinks=True):
+    for folder, folders, names in os.walk(source, onerror=_refuse_folder, followlinks=True):
         # a link to a folder is followed, but no folder is walked twice
         seen.add(os.path.realpath(folder))
         folders[:] = [name for name in folders if os.path.realpath(os.path.join(folder, name)) not in seen]
@@ -41,7 +42,23 @@ def walk_files(source: SourcePath, suffixes: Iterable[str]) -> list[str]:
         if matching:
             prefix = os.path.relpath(folder, source).replace(os.sep, "/")
             found += matching if prefix == "." else [f"{prefix}/{name}" for name in matching]
+    for path in found:
+        if not _is_text(path):
+            raise MotionpipeError(f"{os.fsencode(path)!r} below {source} is not named in UTF-8; rename it")
     return sorted(found)
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise MotionpipeError(f"{error.filename} cannot be listed: {error.strerror}; make it readable or move it out")
+
+
+def _is_text(path: str) -> bool:
+    """Whether the bytes of a file's name are UTF-8; tables and tars hold nothing else."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _walk_uri(source: UPath, wanted: tuple[str, ...]) -> list[str]:
@@ -91,7 +108,7 @@ def by_file_name(paths: Iterable[str]) -> dict[str, str]:
 def streams_by_recording(
     source: SourcePath, recording: re.Pattern[str], endings: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, str]]:
-    """Recordings below `source` whose files are named RECORDING + ending: name, sorted, to stream to path.
+    """Recordings below `source` whose files are named RECORDING + ending, in any case: name to stream to path.
 
     `recording` is what a whole name must match; of the endings of a stream, the first that is there counts.
     """
@@ -100,12 +117,16 @@ def streams_by_recording(
     for path in walk_files(source, every):
         name = path.rsplit("/", 1)[-1]
         for ending in every:
-            if name.endswith(ending) and recording.fullmatch(name.removesuffix(ending)):
-                named[ending].append((name.removesuffix(ending), path))
+            stem = name[: -len(ending)]
+            if name.lower().endswith(ending.lower()) and recording.fullmatch(stem):
+                named[ending].append((stem, path))
     found: dict[str, dict[str, str]] = {}
     for stream, choices in endings.items():
         for ending in choices:
-            by_file_name(path for _, path in named[ending])
+            once: dict[str, str] = {}
             for name, path in named[ending]:
+                if name in once:
+                    raise MotionpipeError(f"{name}{ending} is there twice: {once[name]} and {path}; remove one of them")
+                once[name] = path
                 found.setdefault(name, {}).setdefault(stream, path)
     return dict(sorted(found.items()))

@@ -1,4 +1,4 @@
-"""Motion on the cell grid, as the flow stage stores it."""
+"""Motion as the flow stage stores it: on the cell grid and, where a recipe asks for it, of every pixel."""
 
 from __future__ import annotations
 
@@ -47,3 +47,30 @@ class FlowCells:
         valid = self.cell_is_valid()
         sums, counts = (lengths * valid).sum(axis=(1, 2)), valid.sum(axis=(1, 2))
         return tuple(round(float(value), 6) for value in sums / np.maximum(counts, 1))
+
+
+@dataclass(frozen=True)
+class FlowPixels:
+    """The dense flow that cells are means of, for every pixel of the stored frames.
+
+    flow: float16 (P, C, H, W), components and unit as in FlowCells; valid: uint8 (P, H, W), 1 where the pixel counts;
+    flow is 0 where it does not.
+    """
+
+    key: str
+    flow: npt.NDArray[np.float16]
+    valid: npt.NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if self.flow.dtype != np.float16 or self.flow.ndim != 4 or self.flow.shape[1] not in (2, 3):
+            raise ValueError(
+                f"{self.key}: flow_px must be float16 (P, 2|3, H, W), got {self.flow.dtype} {self.flow.shape}"
+            )
+        pairs, _, height, width = self.flow.shape
+        if self.valid.dtype != np.uint8 or self.valid.shape != (pairs, height, width):
+            raise ValueError(f"{self.key}: valid_px must be uint8 {(pairs, height, width)}, got {self.valid.shape}")
+        for flow, valid in zip(self.flow, self.valid, strict=True):  # a pair at a time: all take gigabytes
+            if valid.max(initial=0) > 1:
+                raise ValueError(f"{self.key}: valid_px must be 0 or 1")
+            if not np.isfinite(flow).all() or flow[:, valid == 0].any():
+                raise ValueError(f"{self.key}: flow_px must be finite, and 0 where it is not valid")

@@ -11,11 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .section import Section
+from .section import Count, Positive, Probability, Section
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
 DigitSpeed = Annotated[float, Field(gt=0, le=36)]
 
 
@@ -115,11 +112,19 @@ class ShardSection(Section):
 class FlowSection(Section):
     """How motion between frames is estimated."""
 
-    method: Literal["auto", "pd", "dis"] = Field(
-        "auto", description="pd: RGB-D scene flow; dis: optical flow; auto: pd where any sample has depth, else dis"
+    method: Literal["auto", "pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow"] = Field(
+        "auto",
+        description="pd: RGB-D scene flow; the others: optical flow with OpenCV's defaults; auto: pd where any sample "
+        "has depth, else dis",
     )
     step_s: float = Field(
         0.1, gt=0, le=10, description="time from a frame to its partner; stride = round(step_s * fps) [s]"
+    )
+    stride: int | None = Field(
+        None, ge=1, le=10_000, description="frames from a frame to its partner, whatever the rate; overrides step_s"
+    )
+    keep: Literal["cells", "pixels"] = Field(
+        "cells", description="pixels: beside the cell means the flow of every pixel is stored, flow_px and valid_px"
     )
     cell: int = Field(4, ge=1, le=15, description="side of the cells that flow is averaged over [px]")
     intensity: Literal["auto", "rgb", "shading", "depth", "none"] = Field(
@@ -133,6 +138,26 @@ class FlowSection(Section):
         le=16,
         description="pd: flow so near to pixels without depth, where masks end, is not counted as valid [stored px]",
     )
+    depth_jump_m: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="pd: a pixel is not valid where depth differs by more than this within its 3x3 pixels; 0: off [m]",
+    )
+    depth_range_m: tuple[Positive, Positive] = Field(
+        (0.2, 10.0),
+        description="pd: a recording whose median valid depth lies outside is rejected: its unit is wrong [m]",
+    )
+    forward_backward: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="alpha of the check |f + b|^2 < alpha (|f|^2 + |b|^2) + slack^2 of the flow there and back, which "
+        "takes twice the time; 0: off",
+    )
+    forward_backward_slack: float | None = Field(
+        None, gt=0, description="slack of that check in the flow's unit; default: 0.7 px, for pd 0.05 m"
+    )
     lambda_i: float = Field(0.04, gt=0, description="pd: weight of the total variation of u, v")
     lambda_d: float = Field(0.35, gt=0, description="pd: weight of the total variation of w")
     mu: float = Field(75.0, gt=0, description="pd: weight of geometric consistency (mu_0)")
@@ -145,24 +170,109 @@ class FlowSection(Section):
         15, ge=4, le=512, description="pd: the pyramid ends at the last level with at least so many rows [px]"
     )
 
+    @field_validator("depth_range_m")
+    @classmethod
+    def _nearest_first(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if bounds[0] >= bounds[1]:
+            raise ValueError("the nearest depth comes first")
+        return bounds
+
+    def stride_at(self, fps: float) -> int:
+        """Frames between the two of a pair in a recording of `fps` frames a second."""
+        return self.stride or max(1, round(self.step_s * fps))
+
 
 class CodebookSection(Section):
     """How flow cells become codewords."""
 
-    kind: Literal["kmeans"] = Field("kmeans", description="k-means over cells of the training split")
-    size: int = Field(64, ge=2, le=65_535, description="number of codewords K, the zero codeword among them [count]")
-    sample_cells: int = Field(1_000_000, ge=100, description="cells that the centres are fitted to, at most [count]")
+    kind: Literal["uniform", "kmeans", "learnable"] = Field(
+        "kmeans",
+        description="uniform: a regular grid; kmeans: k-means over cells of the training split; learnable: centres "
+        "that training moves",
+    )
+    components: Literal["all", "xy"] = Field(
+        "all", description="xy: δz of scene flow is dropped, for motion in the picture plane alone"
+    )
+    size: int = Field(
+        64, ge=2, le=65_535, description="k-means: number of codewords K, the zero codeword among them [count]"
+    )
+    bins: int = Field(
+        5, ge=3, le=39, description="uniform: bins an axis, odd so that zero is a centre; K = bins ^ components [count]"
+    )
+    symmetric: bool = Field(
+        False, description="k-means: the mirror image of each centre is a centre too, so that a flip permutes the codes"
+    )
+    start: Literal["kmeans", "uniform"] = Field("kmeans", description="learnable: where the centres begin")
+    fit_on: Literal["sample", "all"] = Field(
+        "sample", description="k-means: over the drawn sample, or in passes over all training cells as they are"
+    )
+    sample_cells: int = Field(1_000_000, ge=100, description="cells in the drawn sample, at most [count]")
     static_fraction: Probability = Field(0.5, description="largest share of static cells in that sample [fraction]")
     static_below_m: float = Field(0.005, ge=0, description="a 3-D cell that moves less is static [m a step]")
     static_below_px: float = Field(0.25, ge=0, description="a 2-D cell that moves less is static [px a step]")
     clip_percentile: float = Field(
         99.0, gt=50, le=100, description="|component| of moving cells is clipped here [percent]"
     )
-    iterations: int = Field(50, ge=1, le=10_000, description="Lloyd iterations, at most [count]")
-    seed: int = Field(0, ge=0, description="seed of sampling and of k-means++")
+    iterations: int = Field(50, ge=1, le=10_000, description="k-means: Lloyd iterations, at most [count]")
+    seed: int = Field(0, ge=0, description="seed of the sample and of the k-means seeding")
+
+    @field_validator("bins")
+    @classmethod
+    def _zero_is_a_centre(cls, bins: int) -> int:
+        if bins % 2 == 0:
+            raise ValueError("must be odd, so that zero is a centre")
+        return bins
 
 
-class TrainSection(Section):
+class LoopSection(Section):
+    """What every training loop follows, whatever it trains."""
+
+    epochs: int = Field(50, ge=1, description="passes over the training clips [count]")
+    clips_per_epoch: int | None = Field(
+        None, ge=1, description="clips in an epoch; default: one for each training sample [count]"
+    )
+    global_batch: int = Field(16, ge=1, description="clips in an optimiser step, over all workers [count]")
+    micro_batch: int = Field(
+        8, ge=1, description="clips in one forward pass; batch-norm statistics are over these [count]"
+    )
+    schedule: Literal["step", "cosine"] = Field(
+        "step", description="the rate falls tenfold at each milestone, or along half a cosine to 0"
+    )
+    milestones: tuple[Probability, ...] = Field(
+        (0.6, 0.85), description="schedule = step: the rate falls tenfold at these parts of the run [fraction]"
+    )
+    warmup: Probability = Field(0.0, description="the rate rises linearly over this first part of the run [fraction]")
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="bf16: forward passes in mixed precision; weights, sums and losses stay in float32"
+    )
+    weight_decay: float = Field(5e-4, ge=0, description="weight of Adam's L2 term")
+    grad_clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
+    holdout: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="part of the training split's groups (subjects, source films) held out to watch the loss on; "
+        "0 = none [fraction]",
+    )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="end after so many epochs without a lower held-out loss and keep the best epoch's weights; "
+        "default: train to the last epoch and keep its weights [count]",
+    )
+    checkpoint_every: int = Field(200, ge=1, description="optimiser steps between checkpoints [count]")
+    seed: int = Field(0, ge=0, description="seed of weights, order, crops and flips")
+
+    @model_validator(mode="after")
+    def _loop_fits(self) -> LoopSection:
+        if self.global_batch % self.micro_batch:
+            raise ValueError(f"global_batch {self.global_batch} must be a multiple of micro_batch {self.micro_batch}")
+        if self.patience is not None and not self.holdout:
+            raise ValueError("patience watches the held-out loss: set holdout too, for example 0.1")
+        return self
+
+
+class TrainSection(LoopSection):
     """The network and its schedule."""
 
     model: Literal["atomic-flow"] = Field("atomic-flow", description="the network to train")
@@ -183,32 +293,35 @@ class TrainSection(Section):
     )
     steps: int = Field(8, ge=1, le=64, description="flow maps predicted, n [count]")
     feedback: bool = Field(False, description="decoder input: its previous output (true) or zeros (false)")
+    target: Literal["hard", "soft"] = Field(
+        "hard",
+        description="the nearest codeword, or a Gaussian over the five nearest; a learnable codebook assigns softly "
+        "by itself",
+    )
     rebalance_lambda: Probability = Field(0.5, description="smoothing weight of the rebalanced cross-entropy")
+    rebalance_nonzero: bool = Field(
+        False, description="smooth over the codewords that occur in training instead of over all K"
+    )
+    prior_sigma: float = Field(
+        0.0, ge=0, description="width of a Gaussian that smooths the prior over the codewords [units of the codebook]"
+    )
+    codebook_alpha: float = Field(1.0, ge=0, description="learnable: weight of the reconstruction term")
+    codebook_usage: float = Field(
+        0.1, ge=0, description="learnable: the usage term at the start, as a part of the reconstruction [fraction]"
+    )
+    temperature: tuple[Positive, Positive] = Field(
+        (1.0, 0.05),
+        description="learnable: of the soft assignment at the start and the end of a run [median squared distance "
+        "of a moving cell to its centre]",
+    )
     flip: bool = Field(True, description="mirror half of the training clips and negate δx")
     moving_clips: Probability = Field(
         0.5, description="share of training clips drawn from the more moving half [fraction]"
     )
-    epochs: int = Field(50, ge=1, description="passes over the training clips [count]")
-    clips_per_epoch: int | None = Field(
-        None, ge=1, description="clips in an epoch; default: one for each training sample [count]"
-    )
-    global_batch: int = Field(16, ge=1, description="clips in an optimiser step, over all workers [count]")
-    micro_batch: int = Field(
-        8, ge=1, description="clips in one forward pass; batch-norm statistics are over these [count]"
-    )
     learning_rate: float = Field(1e-4, gt=0, description="Adam step size")
-    milestones: tuple[Probability, ...] = Field(
-        (0.6, 0.85), description="the rate falls tenfold at these parts of the run [fraction]"
-    )
-    weight_decay: float = Field(5e-4, ge=0, description="weight of Adam's L2 term")
-    grad_clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
-    checkpoint_every: int = Field(200, ge=1, description="optimiser steps between checkpoints [count]")
-    seed: int = Field(0, ge=0, description="seed of weights, order, crops and flips")
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> TrainSection:
-        if self.global_batch % self.micro_batch:
-            raise ValueError(f"global_batch {self.global_batch} must be a multiple of micro_batch {self.micro_batch}")
         if self.crop % self.cell or self.crop % 16:
             raise ValueError(f"crop {self.crop} must be a multiple of cell {self.cell} and of 16")
         grid, doublings = self.crop // self.cell, len(self.deconv_widths)
@@ -223,6 +336,29 @@ class TrainSection(Section):
     def code_side(self) -> int:
         """Side of the encoder's code; conv5 has stride 1 where it is crop/16 and stride 2 where it is crop/32."""
         return self.crop // self.cell // (1 << len(self.deconv_widths))
+
+
+class FinetuneSection(LoopSection):
+    """`train-cluster --task classify`: the encoder of `[train]`, an average over time and place, and a linear layer."""
+
+    clip_frames: int = Field(8, ge=1, le=256, description="frames of a clip, one flow step apart [count]")
+    dropout: Probability = Field(0.5, description="features dropped before the linear layer [fraction]")
+    flip: bool = Field(True, description="mirror half of the training clips")
+    frozen_epochs: int = Field(5, ge=0, description="first epochs, in which the linear layer learns alone [count]")
+    frozen_rate: float = Field(1e-3, gt=0, description="Adam step size of the linear layer in those epochs")
+    head_rate: float = Field(1e-3, gt=0, description="Adam step size of the linear layer after them")
+    encoder_rate: float = Field(1e-4, gt=0, description="Adam step size of the encoder after them")
+    epochs: int = Field(30, ge=1, description="passes over the training clips, the frozen ones among them [count]")
+    milestones: tuple[Probability, ...] = Field(
+        (), description="schedule = step: the rate falls tenfold at these parts of the run [fraction]"
+    )
+
+
+class EvaluateSection(Section):
+    """How a fine-tuned classifier is scored."""
+
+    num_clips: int = Field(10, ge=1, le=1000, description="evenly spaced clips of a sample, averaged [count]")
+    batch: int = Field(16, ge=1, le=4096, description="clips in one forward pass [count]")
 
 
 class EmbedSection(Section):
@@ -257,6 +393,8 @@ class Recipe(Section):
     flow: FlowSection = FlowSection()
     codebook: CodebookSection = CodebookSection()
     train: TrainSection = TrainSection()
+    finetune: FinetuneSection = FinetuneSection()
+    evaluate: EvaluateSection = EvaluateSection()
     embed: EmbedSection = EmbedSection()
     classify: ClassifySection = ClassifySection()
 

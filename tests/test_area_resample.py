@@ -2,8 +2,8 @@ import cv2
 import numba.core.caching
 import numpy as np
 import pytest
+from motionpipe.models.compiled import compiled
 from motionpipe.pipeline.area_resample import area_resample, plan_axis, resample_lines
-from motionpipe.pipeline.compiled import compiled
 
 
 def weights(source_px, px, source_step=1, step=1):

@@ -4,10 +4,10 @@ import io
 import numpy as np
 import pytest
 import torch
-from motionpipe.models.atomic_flow import AtomicFlowBatch, build, features, loss
+from motionpipe.models.atomic_flow import AtomicFlowBatch, build, codebook_of, features, loss, parameter_groups
 from motionpipe.models.codebook import encode
 from motionpipe.models.rebalance import class_weights
-from motionpipe.schemas.codebook import Codebook
+from motionpipe.schemas.codebook import Codebook, SoftStart
 from motionpipe.schemas.recipe import TrainSection
 from pydantic import ValidationError
 
@@ -165,7 +165,7 @@ def test_figures_of_a_network_that_always_answers_zero_motion():
         net.decoder.deconv[-1].weight.zero_()
         net.decoder.deconv[-1].bias.copy_(torch.tensor([10.0, 0, 0, 0, 0, 0]))
     batch = random_batch(TINY)
-    static = (encode(batch.flow, net.centres, net.clip) == 0)[batch.valid].float().mean()
+    static = (encode(batch.flow, net.centres, net.clip, net.scale) == 0)[batch.valid].float().mean()
     figures = loss(net, batch)
     assert figures["accuracy"].item() == pytest.approx(static.item())
     assert 0 < static < 1
@@ -231,8 +231,76 @@ def test_checkpoint_carries_the_codebook_and_reloads_safely():
 def test_network_does_not_share_memory_with_the_codebook():
     book = codebook()
     net = net_of(TINY, book=book)
-    net.centres.fill_(7)
+    net.start_centres.fill_(7)
     assert not (book.centres == 7).any()
+
+
+def learnable_codebook():
+    return dataclasses.replace(
+        codebook(), kind="learnable", scale=np.full(3, 0.05, np.float32), soft_start=SoftStart(0.4, 0.2, 0.5)
+    )
+
+
+def test_soft_targets_change_the_loss_and_not_what_counts_as_right():
+    batch = random_batch(TINY)
+    hard, soft = (loss(net_of(TINY.model_copy(update={"target": t})), batch) for t in ("hard", "soft"))
+    assert hard["accuracy"] == soft["accuracy"]
+    assert hard["loss"] != soft["loss"]
+    narrow = dataclasses.replace(codebook(), scale=np.full(3, 1e-4, np.float32))  # all weight on the nearest
+    sharp = loss(net_of(TINY.model_copy(update={"target": "soft"}), book=narrow), batch)
+    torch.testing.assert_close(sharp["loss"], hard["loss"])
+
+
+def test_a_planar_codebook_trains_on_scene_flow():
+    full = codebook()
+    planar = Codebook(full.centres[:, :2].copy(), full.counts, full.clip[:2], planar=True)
+    batch = random_batch(TINY)
+    other = dataclasses.replace(batch, flow=batch.flow * torch.tensor([1.0, 1, 9])[:, None, None])
+    assert loss(net_of(TINY, book=planar), batch)["loss"] == loss(net_of(TINY, book=planar), other)["loss"]
+
+
+def test_a_learnable_codebook_adds_its_terms():
+    net, batch = net_of(TINY, book=learnable_codebook()), random_batch(TINY)
+    figures = loss(net, batch, 0.0)
+    beta = 0.1 * 0.2 / 0.5
+    expected = figures["weighted"] + figures["reconstruction"] + beta * figures["usage"]
+    torch.testing.assert_close(figures["loss"].detach(), expected)
+    assert figures["temperature"].item() == pytest.approx(0.4)
+    assert loss(net, batch)["temperature"].item() == pytest.approx(0.4 * 0.05)
+    assert 1 <= figures["perplexity"].item() <= 6
+    figures["loss"].backward()
+    assert net.offsets.grad.abs().max() > 0
+
+
+def test_the_cross_entropy_does_not_move_the_centres():
+    config = TINY.model_copy(update={"codebook_alpha": 0.0})
+    net = net_of(config, book=learnable_codebook())
+    loss(net, random_batch(TINY))["loss"].backward()
+    assert not net.offsets.grad.any()
+    assert net.decoder.deconv[-1].weight.grad.any()
+
+
+def test_learned_centres_come_back_from_the_checkpoint_and_zero_stays():
+    net = net_of(TINY, book=learnable_codebook())
+    with torch.no_grad():
+        net.offsets.normal_()
+    book = codebook_of(net.state_dict())
+    assert book.kind == "learnable"
+    assert not book.centres[0].any()
+    np.testing.assert_allclose(book.centres, net.centres.detach(), atol=1e-7)
+    again = build(TINY, book)
+    again.load_state_dict(net.state_dict())
+    torch.testing.assert_close(again.centres, net.centres)
+    assert codebook_of(net_of(TINY).state_dict()).kind == "kmeans"
+
+
+def test_offsets_of_centres_do_not_decay():
+    net = net_of(TINY, book=learnable_codebook())
+    weights, offsets = parameter_groups(net, 0.1)
+    assert (weights["weight_decay"], offsets["weight_decay"]) == (0.1, 0.0)
+    assert len(weights["params"]) + 1 == len(list(net.parameters()))
+    assert offsets["params"] == [net.offsets]
+    assert len(parameter_groups(net_of(TINY), 0.1)) == 1
 
 
 def test_same_seed_same_weights_other_seed_other_weights():

@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,17 +19,20 @@ import pytest
 import torch
 import webdataset as wds
 from click.testing import CliRunner
+from motionpipe.jobs.artefact_lock import artefact_lock
 from motionpipe.jobs.cli import main
 from motionpipe.jobs.codebook import read_codebook
 from motionpipe.jobs.recipe_files import load_recipe
-from motionpipe.jobs.train import find_parents, resolve_modality, training_samples
-from motionpipe.models.codebook import encode
+from motionpipe.jobs.train import find_parents, resolve_modality
+from motionpipe.jobs.train_data import flow_samples
+from motionpipe.models.codebook import codebook_tensors, encode
 from motionpipe.pipeline.artefacts import read_manifest, read_samples
 from motionpipe.pipeline.batches_atomic_flow import build_batch
 from motionpipe.pipeline.clip_plan import ClipRef
 from motionpipe.pipeline.generate_ntu import GeneratorConfig, list_recordings, write_recording
 from motionpipe.pipeline.read_sample import read_array
 from motionpipe.pipeline.store import Store
+from motionpipe.pipeline.stored_clips import StoredClips
 
 # performers 1, 2 are training subjects of xsub and 3 is a test subject; cameras 2, 3 train xview and 1 tests it
 SET = GeneratorConfig(
@@ -244,14 +246,28 @@ def test_ray_workers_write_the_same_bytes_as_this_process(store, source, recipe,
 
 
 @pytest.mark.ray
-def test_two_workers_train_on_the_same_clips_as_one(store, recipe, tmp_path):
-    options = common(store, recipe, 2)
-    run("train-cluster", "--name", "two", *options)
-    one, two = (json.loads((store / f"runs/{name}/metrics.jsonl").read_text().splitlines()[0]) for name in ("a", "two"))
-    assert one["step"] == two["step"] == 1
-    assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
-    last = torch.load(store / "runs/two/checkpoints/step-00000012.pt", weights_only=True)
-    assert (last["epoch"], last["cursor"], last["step"]) == (3, 0, 12)
+def test_two_workers_train_on_the_same_clips_as_one_and_twice_to_the_same_bits(store, recipe, tmp_path):
+    other = tmp_path / "store"
+    shutil.copytree(store, other)
+    # rows at steps 1, 2, 4, … 20: two steps make an epoch, and each ends with a look at the held-out clips
+    settings = ("--set", "train.epochs=10", "--set", "train.clips_per_epoch=8", "--set", "train.holdout=0.3")
+    for name, workers in (("one", 0), ("two", 2), ("again", 2)):
+        run("train-cluster", "--name", name, *settings, *common(other, recipe, workers))
+    one, two, again = (metrics_of(other, name) for name in ("one", "two", "again"))
+    assert [row["step"] for row in one] == [row["step"] for row in two] == [1, *range(2, 21, 2)]
+    for mine, theirs in zip(one, two, strict=True):
+        losses = [name for name in mine if name.endswith(("loss", "unweighted"))]
+        assert [theirs[name] for name in losses] == pytest.approx([mine[name] for name in losses], rel=1e-4)
+    assert two == again
+    states = [torch.load(other / f"runs/{n}/checkpoints/step-00000020.pt", weights_only=True) for n in ("two", "again")]
+    assert all(torch.equal(states[0]["model"][name], states[1]["model"][name]) for name in states[0]["model"])
+    assert (states[0]["position"]["epoch"], states[0]["position"]["cursor"], states[0]["step"]) == (10, 0, 20)
+
+
+def metrics_of(store, name):
+    """Logged rows without what the clock says."""
+    rows = map(json.loads, (Path(store) / f"runs/{name}/metrics.jsonl").read_text().splitlines())
+    return [{k: v for k, v in row.items() if k not in ("clips_per_s", "data_wait")} for row in rows]
 
 
 @pytest.mark.slow
@@ -280,8 +296,7 @@ def test_a_run_killed_in_the_middle_resumes_to_the_same_weights(store, recipe):
         for name in ("a", "killed")
     )
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    steps = [json.loads(line)["step"] for line in (store / "runs/killed/metrics.jsonl").read_text().splitlines()]
-    assert steps == sorted(set(steps))
+    assert metrics_of(store, "killed") == metrics_of(store, "a")
 
 
 def kill_when(words, condition):
@@ -318,6 +333,40 @@ def test_a_protocol_whose_test_part_was_trained_on_is_refused(store, recipe):
     assert "LEAK" in run(*words, "--allow-leak")
 
 
+def test_fine_tuning_on_another_protocol_is_marked_as_a_leak(store, recipe, tmp_path):
+    other = tmp_path / "store"
+    shutil.copytree(store, other)
+    options = ("--set", "finetune.epochs=1", "--set", "finetune.global_batch=4", *common(other, recipe))
+    options = ("--set", "finetune.micro_batch=4", "--set", "evaluate.num_clips=2", *options)
+    words = ("train-cluster", "--task", "classify", "--init", "a", "--protocol", "xview", "--name", "view")
+    run(*words, *options)
+    refused = run("evaluate", "--run", "view", *options, code=1)
+    assert "began from one trained on xsub" in refused
+    assert "LEAK" in run("evaluate", "--run", "view", "--allow-leak", *options)
+    assert "was fine-tuned on xview" in run("evaluate", "--run", "view", "--protocol", "xsub", *options, code=1)
+
+
+def test_a_run_of_a_generated_set_is_fine_tuned_on_msr_action3d(store, recipe, tmp_path):
+    data = os.environ.get("MOTIONPIPE_TEST_DATA")
+    if not data:
+        pytest.skip("MOTIONPIPE_TEST_DATA is not set")
+    options = common(tmp_path / "msr", recipe)
+    run("shard", "--dataset", "msr-action3d", "--source", Path(data, "fixtures/msraction3d"), *options)
+    words = ("train-cluster", "--task", "classify", "--init", f"{store}:a", "--name", "moved")
+    settings = ("--set", "finetune.epochs=2", "--set", "finetune.frozen_epochs=1", "--set", "evaluate.num_clips=2")
+    output = run(*words, *settings, *options)
+    assert "runs/moved: " in output
+    begun, given = (
+        torch.load(file, weights_only=True)["model"]
+        for file in (tmp_path / "msr/runs/moved/checkpoints/init.pt", store / "runs/a/checkpoints/step-00000012.pt")
+    )
+    assert torch.equal(begun["encoder.lstm.gates.weight"], given["encoder.lstm.gates.weight"])
+    assert "moved" in run("evaluate", "--run", "moved", *settings, *options)
+    assert "stale" not in run("status", "--store", tmp_path / "msr")
+    misfit = run(*words[:-1], "wide", "--set", "train.hidden=16", *settings, *options, code=1)
+    assert "train.hidden is 8 there and 16 here" in misfit
+
+
 def test_single_frames_are_embedded_under_a_name_of_their_own(store, recipe):
     run("embed", "--run", "a", "--per", "frame", *common(store, recipe))
     table = pq.read_table(store / "embeddings/a-frame/000000.parquet")
@@ -329,15 +378,16 @@ def test_unflipped_codes_of_training_batches_are_the_stored_targets(store, recip
     config = load_recipe(str(recipe))
     parents = find_parents(place, config, None)
     train = resolve_modality(config.train, parents.flow)
-    samples = training_samples(place, parents, train)
+    samples = flow_samples(place, parents.flow_name, parents.flow, parents.protocol, train)
+    clips = StoredClips(place, "flow/pd", 4, train)
     book, _ = read_codebook(place, parents.book)
     targets = read_manifest(place, f"targets/{parents.book}", "")
     stored = {entry.key: (shard, entry) for shard, entry in read_samples(place, f"targets/{parents.book}", targets)}
     for sample in samples:
         refs = [ClipRef(0, start, 0.0, 0.0, False) for start in range(sample.num_starts)]
-        batch = build_batch(place, "flow/pd", 4, [sample], refs, train)
-        codes = encode(batch.flow, torch.from_numpy(book.centres), torch.from_numpy(book.clip))
-        audited = torch.from_numpy(read_array(place, f"targets/{parents.book}", *stored[sample.flow.key], "codes.npy"))
+        batch = build_batch(clips, [sample], refs, train)
+        codes = encode(batch.flow, *codebook_tensors(book))
+        audited = torch.from_numpy(read_array(place, f"targets/{parents.book}", *stored[sample.key], "codes.npy"))
         for clip, ref in enumerate(refs):
             for step, pair in enumerate(sample.future_pairs(ref.start, train.steps)):
                 expected, valid = audited[pair, :16, :16].long(), batch.valid[clip, step]
@@ -401,13 +451,10 @@ def test_an_interrupt_of_ray_workers_in_training_exits_with_130(store, recipe, t
     assert stop_when(words, (other / "runs/stopped/metrics.jsonl").exists, signal.SIGINT) == 130
 
 
-def test_a_second_writer_is_told_to_wait(store, source, recipe, tmp_path):
-    other = tmp_path / "store"
-    (other / "shards").mkdir(parents=True)
-    (other / "shards/.lock").write_text(f"{socket.gethostname()} {os.getpid()}")
-    words = ("shard", "--dataset", "ntu", "--source", source, *common(other, recipe))
-    assert "is being written by process" in run(*words, code=1)
-    (other / "shards/.lock").write_text(f"{socket.gethostname()} 999999999")  # no process has this number
+def test_a_second_writer_is_told_to_wait(source, recipe, tmp_path):
+    words = ("shard", "--dataset", "ntu", "--source", source, *common(tmp_path / "store", recipe))
+    with artefact_lock(Store(str(tmp_path / "store")), "shards"):
+        assert f"shards is being written by process {os.getpid()}" in run(*words, code=1)
     run(*words)
 
 

@@ -67,6 +67,7 @@ def test_wrong_usage_exits_with_2(tmp_path):
     assert call("shard", "--dataset", "nope", "--source", tmp_path).exit_code == 2
     assert call("train-cluster", "--store", tmp_path).exit_code == 2
     assert call("shard", "--no-such-option").exit_code == 2
+    assert "1.5 is neither" in call("flow", "--gpus-per-worker", 1.5, "--store", tmp_path).output
 
 
 def test_damaged_videos_are_rejected_with_a_reason_and_the_others_are_written(videos, tmp_path):
@@ -174,3 +175,47 @@ def test_readme_names_every_source_file_with_its_own_summary():
             assert listed.get(f"{folder}/{name}") == summary, f"README's tree: {folder}/{name} is: {summary}"
         named = {key.split("/")[1] for key in listed if key.startswith(f"{folder}/") and key.endswith(".py")}
         assert named == set(files)
+
+
+@pytest.mark.parametrize(
+    ("factor", "turned", "stage", "reason"),
+    [
+        (1, False, None, None),
+        (5, False, "flow", "depth-unit"),  # 5000 a metre, as TUM's files have it, where the layout means millimetres
+        (0.001, False, "flow", "depth-unit"),
+        (0, False, "flow", "no-valid-depth"),
+        (1, True, "shard", "depth-aspect"),
+    ],
+)
+def test_depth_in_a_wrong_unit_or_turned_is_a_reject_that_says_what_to_do(
+    tmp_path, write_depth, factor, turned, stage, reason
+):
+    source, options = tmp_path / "ntu", ("--store", tmp_path / "s", "--workers", 0)
+    depth = np.full((6, 53, 64), 3200, np.uint16) + np.arange(64, dtype=np.uint16)
+    stored = np.rint(depth * factor).astype(np.uint16)
+    write_depth(
+        source / "nturgb+d_depth_masked/S001C001P001R001A001", stored.transpose(0, 2, 1).copy() if turned else stored
+    )
+    result = call("shard", "--dataset", "ntu", "--source", source, *options)
+    if stage != "shard":
+        assert result.exit_code == 0, result.output
+        result = call("flow", "--set", "flow.iterations=10", *options)
+    assert result.exit_code == (3 if reason else 0), result.output
+    rejected = call("rejects", "list", "--store", tmp_path / "s").output
+    if reason:
+        assert reason in rejected
+        told = {"depth-unit": "flow.depth_range_m", "no-valid-depth": "again", "depth-aspect": "swapped"}[reason]
+        assert told in result.output
+
+
+def test_a_folder_of_depth_images_alone_is_no_dataset_of_videos(tmp_path, write_depth):
+    """`folder` has no intrinsics and reads no depth: it says so, and makes nothing up."""
+    write_depth(tmp_path / "mine/wave/clip", np.full((3, 48, 64), 2000, np.uint16))
+    one_line(shard(tmp_path / "mine", tmp_path / "store"), 1, "holds no videos")
+    assert not (tmp_path / "store").exists()
+
+
+def test_optical_flow_takes_no_gpu(videos, tmp_path):
+    assert shard(videos, tmp_path / "s").exit_code == 0
+    result = call("flow", "--gpus-per-worker", 1, "--store", tmp_path / "s", "--workers", 0)
+    one_line(result, 1, "method dis computes on the CPU")

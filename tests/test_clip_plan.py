@@ -1,16 +1,32 @@
 from collections import Counter
+from functools import partial
 from itertools import chain
 
+import numpy as np
 import pytest
-from motionpipe.pipeline.clip_plan import TrainSample, moving_starts, plan_epoch
+from motionpipe.pipeline.clip_plan import (
+    TrainSample,
+    clip_starts,
+    flow_starts,
+    held_out_groups,
+    moving_starts,
+    plan_held_out,
+    require_even_share,
+)
+from motionpipe.pipeline.clip_plan import plan_epoch as plan_clips
+from motionpipe.schemas.errors import MotionpipeError
 from motionpipe.schemas.recipe import TrainSection
-from motionpipe.schemas.report import SampleEntry
 
 
 def sample(key="a", frames=20, stride=2, motion=None):
-    entry = SampleEntry(key=key, recording_id=key, source_hash="h", num_frames=frames, fps=20.0)
-    motion = tuple(motion if motion is not None else [1.0] * (frames - stride))
-    return TrainSample(0, entry, entry.model_copy(update={"stride": stride, "motion": motion}))
+    motion = np.array(motion if motion is not None else [1.0] * (frames - stride), np.float32)
+    return TrainSample(0, key, key, key, frames, stride, motion)
+
+
+def plan_epoch(samples, epoch, config):
+    """The plan of a pre-training run."""
+    starts = partial(flow_starts, steps=config.steps, moving_clips=config.moving_clips)
+    return plan_clips(samples, epoch, config, starts, config.flip)
 
 
 def config(**changed):
@@ -114,3 +130,37 @@ def test_clips_are_drawn_from_the_moving_half_as_often_as_asked(share, expected)
     assert set(moving_starts(one, 1)) == {0, 1, 2, 3}
     refs = flat(plan_epoch([one], 0, config(steps=1, clips_per_epoch=100, moving_clips=share)))
     assert {ref.start for ref in refs} == expected
+
+
+def test_clips_of_a_classifier_lie_inside_or_begin_at_the_first_frame():
+    assert list(clip_starts(sample(frames=10, stride=2), 0.5, 4)) == [0, 1, 2, 3]  # the last frame is 3 + 6 = 9
+    assert list(clip_starts(sample(frames=7, stride=2), 0.5, 4)) == [0]
+    assert list(clip_starts(sample(frames=3, stride=2), 0.5, 4)) == [0]
+
+
+def test_held_out_clips_are_the_same_in_every_epoch_and_each_sample_comes_once():
+    starts = partial(flow_starts, steps=3, moving_clips=0.5)
+    plan = plan_held_out(SAMPLES, config(), starts)
+    assert plan == plan_held_out(SAMPLES, config(), starts)
+    assert [ref.sample for refs in plan for ref in refs] == list(range(9))
+    assert [len(refs) for refs in plan] == [2, 2, 2, 2, 1]
+    assert {(ref.crop_y, ref.crop_x, ref.flip) for refs in plan for ref in refs} == {(0.5, 0.5, False)}
+
+
+@pytest.mark.parametrize(("fraction", "groups"), [(0.0, 0), (0.01, 1), (0.2, 1), (0.21, 2), (0.5, 3), (1.0, 4)])
+def test_whole_groups_are_held_out_until_they_hold_the_fraction(fraction, groups):
+    names = [f"subject-{i % 5}" for i in range(50)]
+    held_out = held_out_groups(names, fraction, 3)
+    assert len(held_out) == groups
+    assert held_out == held_out_groups(names, fraction, 3)
+    assert len({held_out_groups(names, 0.2, seed) for seed in range(20)}) > 1
+
+
+def test_a_single_group_is_never_held_out():
+    assert held_out_groups(["a"] * 9, 0.5, 0) == frozenset()
+
+
+def test_shares_of_a_step_must_be_even():
+    require_even_share(config(), 2)
+    with pytest.raises(MotionpipeError, match="choose --workers 0 or 1 or 2"):
+        require_even_share(config(), 3)

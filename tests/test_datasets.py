@@ -34,6 +34,14 @@ def test_unknown_names_are_answered_with_the_known_ones(folder):
         index_dataset("imagenet", folder, DataSection())
 
 
+def test_skeletons_of_another_dataset_are_not_taken_for_its_own(tmp_path):
+    (tmp_path / "a01_s01_e01_skeleton.txt").touch()  # MSR Action3D's files are named like MSR Daily's
+    (tmp_path / "a01_s01_e01_sdepth.bin").touch()
+    with pytest.raises(MotionpipeError, match="skeleton files alone of 1 recordings of msr-daily: RGB or depth"):
+        index_dataset("msr-daily", tmp_path, DataSection())
+    assert index_dataset("msr-action3d", tmp_path, DataSection()).recordings
+
+
 def test_a_source_that_is_not_there(tmp_path):
     with pytest.raises(MotionpipeError, match="does not exist; give the folder"):
         index_dataset("folder", tmp_path / "absent", DataSection())

@@ -18,10 +18,10 @@ def content(depth, with_ids):
     return data
 
 
-@pytest.fixture(params=[True, False], ids=["daily", "action3d"])
+@pytest.fixture(params=["a01_s01_e01_depth.bin", "a01_s01_e01_sdepth.bin", "a01_s01_e01_SDEPTH.BIN"])
 def file(request, tmp_path):
-    path = tmp_path / ("a01_s01_e01_depth.bin" if request.param else "a01_s01_e01_sdepth.bin")
-    path.write_bytes(content(DEPTH, request.param))
+    path = tmp_path / request.param
+    path.write_bytes(content(DEPTH, "sdepth" not in request.param.lower()))
     return path
 
 

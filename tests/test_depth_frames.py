@@ -1,7 +1,16 @@
+import shutil
+
 import cv2
 import numpy as np
 import pytest
-from motionpipe.pipeline.depth_frames import depth_png_files, erode_depth, iterate_depth, reduce_depth
+from motionpipe.pipeline.depth_frames import (
+    beside_jump,
+    depth_png_files,
+    erode_depth,
+    iterate_depth,
+    median_depth_m,
+    reduce_depth,
+)
 from motionpipe.schemas.errors import BadSampleError
 
 DEPTH = np.random.default_rng(0).integers(0, 9000, (12, 30, 40), dtype=np.uint16)
@@ -49,6 +58,13 @@ def test_no_frames(tmp_path):
     assert reason_of(tmp_path / "absent") == "no-depth-frames"
 
 
+def test_two_files_of_one_number(tmp_path, write_depth):
+    folder = write_depth(tmp_path / "d", np.full((3, 4, 6), 7, np.uint16))
+    shutil.copy(folder / "MDepth-00000002.png", folder / "MDepth-2.png")
+    with pytest.raises(BadSampleError, match=r"MDepth-00000002.png and MDepth-2.png are both frame 2; remove one"):
+        list(iterate_depth(folder))
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"not a png", cv2.imencode(".png", np.zeros((30, 40), np.uint8))[1].tobytes()],
@@ -81,3 +97,24 @@ def test_erosion_drops_what_is_near_a_hole_and_keeps_the_border():
         assert not eroded[4 - pixels : 5 + pixels, 5 - pixels : 6 + pixels].any()
     assert erode_depth(depth, 0) is depth
     assert erode_depth(depth, 3).dtype == np.uint16
+
+
+def test_pixels_beside_a_jump_are_those_within_one_pixel_of_it():
+    depth = np.full((5, 8), 2000, np.uint16)
+    depth[:, 4:] = 2301
+    depth[2, 1] = 0  # no depth is no jump
+    beside = np.zeros((5, 8), np.bool_)
+    beside[:, 3:5] = True
+    np.testing.assert_array_equal(beside_jump(depth, 300), beside)
+    assert not beside_jump(depth, 301).any()
+    slope = (2000 + 40 * np.arange(8) * np.ones((5, 1))).astype(np.uint16)  # 80 mm within three pixels
+    assert beside_jump(slope, 79)[:, 1:-1].all()
+    assert not beside_jump(slope, 80).any()
+
+
+@pytest.mark.parametrize(
+    ("values", "median"),
+    [([0, 0, 0], None), ([0, 700, 0], 0.7), ([1, 2, 65_535], 0.002), ([0, 0, 0, 0, 3000, 3100, 3200], 3.1)],
+)
+def test_the_median_is_that_of_the_valid_depths(values, median):
+    assert median_depth_m(np.array(values, np.uint16).reshape(-1, 1, 1)) == median

@@ -46,3 +46,14 @@ def test_rgb_is_grey_where_depth_is_and_its_silhouette_stands_out():
     assert grey.dtype == np.float32
     assert not grey[0, :2].any()
     np.testing.assert_allclose(grey[0, 2:], np.tile([127.5] * 3 + [255] * 3, (2, 1)), atol=0.1)
+
+
+def test_rgb_keeps_its_colour_in_pinholes_but_not_in_gaps():
+    rgb = np.full((1, 12, 14, 3), 200, dtype=np.uint8)
+    depth = np.full((1, 12, 14), 2.0, dtype=np.float32)
+    depth[0, 2, 3] = depth[0, 0, 8] = depth[0, 6:8, 2] = 0  # pinholes, one of them at the border
+    depth[0, 4:9, 6:11] = 0
+    grey = rgb_as_grey(rgb, depth)
+    gap = np.zeros((12, 14), dtype=bool)
+    gap[4:9, 6:11] = True
+    np.testing.assert_allclose(grey[0], np.where(gap, 0, 227.5), atol=0.5)

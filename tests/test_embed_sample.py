@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from motionpipe.pipeline.embed_sample import Encoder, clip_frames, embed_sample, read_clips
-from motionpipe.schemas.recipe import EmbedSection, TrainSection
+from motionpipe.schemas.recipe import EmbedSection, FlowSection, TrainSection
 from motionpipe.schemas.recording import Recording
 
 TRAIN = TrainSection(modality="depth", frame_short_side=96, crop=64, cell=4)
@@ -57,7 +57,7 @@ def sample(put_sample):
 
 def encoder(**changed):
     embed = EmbedSection(**{"num_clips": 3, "clip_frames": 4, **changed})
-    return Encoder(mean_of_first_channel, TRAIN, embed, step_s=0.2, stored_cell=4)
+    return Encoder(mean_of_first_channel, TRAIN, embed, FlowSection(step_s=0.2, cell=4))
 
 
 def recording():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from motionpipe.schemas.flow import FlowCells
+from motionpipe.schemas.flow import FlowCells, FlowPixels
 
 FLOW = np.zeros((2, 3, 4, 5), dtype=np.float16)
 VALID = np.full((2, 4, 5), 16, dtype=np.uint8)
@@ -45,3 +45,26 @@ def test_motion_does_not_overflow_half_precision():
     flow = np.full((1, 2, 1, 1), 60_000, dtype=np.float16)
     (length,) = FlowCells("a", flow, np.ones((1, 1, 1), np.uint8), 1, 1).motion()
     assert length == pytest.approx(60_000 * 2**0.5, rel=1e-3)
+
+
+def dense(flow=None, valid=None):
+    flow = np.zeros((2, 2, 4, 5), np.float16) if flow is None else flow
+    valid = np.ones((2, 4, 5), np.uint8) if valid is None else valid
+    return FlowPixels("k", flow, valid)
+
+
+@pytest.mark.parametrize(
+    ("flow", "valid", "message"),
+    [
+        (np.zeros((2, 2, 4, 5), np.float32), None, "float16"),
+        (np.zeros((2, 4, 4, 5), np.float16), None, "float16"),
+        (None, np.ones((2, 4, 4), np.uint8), "valid_px must be uint8"),
+        (None, np.full((2, 4, 5), 2, np.uint8), "0 or 1"),
+        (np.full((2, 2, 4, 5), np.inf, np.float16), None, "finite"),
+        (np.ones((2, 2, 4, 5), np.float16), np.zeros((2, 4, 5), np.uint8), "0 where it is not valid"),
+    ],
+)
+def test_dense_flow_that_cannot_be_is_refused(flow, valid, message):
+    dense()
+    with pytest.raises(ValueError, match=message):
+        dense(flow, valid)

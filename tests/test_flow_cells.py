@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from motionpipe.pipeline.flow_cells import cell_means, resample_cells, resize_frames
+from motionpipe.pipeline.flow_cells import cell_means, resample_cells
 
 RNG = np.random.default_rng(0)
 
@@ -89,11 +89,3 @@ def test_flow_of_cells_without_weight_does_not_leak():
 def test_splitting_is_refused(rows, cols):
     with pytest.raises(ValueError, match="pooled, not split: 4x4"):
         resample_cells(np.zeros((1, 2, 4, 4), np.float32), np.ones((1, 4, 4), np.float32), rows, cols)
-
-
-def test_colours_are_resized_by_area_and_depths_are_picked():
-    rgb = RNG.integers(0, 256, (2, 12, 16, 3), dtype=np.uint8)
-    np.testing.assert_allclose(resize_frames(rgb, 6, 8), rgb.reshape(2, 6, 2, 8, 2, 3).mean(axis=(2, 4)), atol=0.51)
-    depth = RNG.integers(0, 9000, (2, 12, 15), dtype=np.uint16)
-    np.testing.assert_array_equal(resize_frames(depth, 4, 5), depth[:, 1::3, 1::3])
-    assert resize_frames(depth, 12, 15) is depth

@@ -121,6 +121,7 @@ def test_spreadsheets_write_a_mark_and_other_line_ends(tmp_path):
         ("path,label,split\na.avi,x,Train\n", "got 'Train'"),
         ("file,label\na.avi,x\n", "first line must be path,label"),
         ("path,label,subject\na.avi,x,1\n", "first line must be path,label"),
+        ("path,label,path\na.avi,x,b.avi\n", "first line must be path,label"),
         ("a.avi,x\nb.avi,x\n", "first line must be path,label"),
         ("path,label\na,b.avi,x\n", "line 2: more cells than columns"),
         ("path,label\n", "holds no videos"),

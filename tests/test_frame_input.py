@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from motionpipe.pipeline.frame_input import RGB_MEAN, RGB_STD, Grid, crop_corner, network_grid, prepare_frames
+from motionpipe.pipeline.fit_frames import fit_frames
+from motionpipe.pipeline.frame_input import RGB_MEAN, RGB_STD, Grid, crop_corner, crop_input, network_grid
 from motionpipe.schemas.recipe import TrainSection
 
 SAME = TrainSection(modality="depth", frame_short_side=96, crop=64, cell=4)  # frames of 96 px keep their size
@@ -63,7 +64,7 @@ def test_pixels_of_the_crop_belong_to_the_cells_of_the_crop(size, config, place)
     grid = network_grid((24, 32), 4, config)
     y, x = crop_corner(grid, config.crop, *place)
     covered = (96 / size[0], 128 / size[1])
-    frames = prepare_frames({"depth": as_depth(numbers)}, covered, grid, config, (y, x))
+    frames = crop_input(fit_frames({"depth": as_depth(numbers)}, covered, grid), config, (y, x))
     assert frames.shape == (1, 2, config.crop, config.crop)
     code = np.round((frames[0, 0] + 3) * 1000).astype(int) - 1000
     side = config.crop // config.cell
@@ -78,7 +79,9 @@ def test_colours_are_aligned_with_depth_of_another_size(config):
     rgb = np.stack([rgb_numbers[..., 0] * 8, rgb_numbers[..., 1] * 7, 0 * rgb_numbers[..., 0]], axis=-1)
     streams = {"rgb": rgb[None].astype(np.uint8), "depth": as_depth(depth_numbers)}
     grid = network_grid((24, 32), 4, config)
-    frames = prepare_frames(streams, (96 / 98, 128 / 131), grid, config, crop_corner(grid, config.crop, 0.4, 0.7))
+    frames = crop_input(
+        fit_frames(streams, (96 / 98, 128 / 131), grid), config, crop_corner(grid, config.crop, 0.4, 0.7)
+    )
     assert frames.shape == (1, 5, config.crop, config.crop)
     rows, cols, blue = (frames[0, :3] * RGB_STD + RGB_MEAN) * 255
     code = np.round((frames[0, 3] + 3) * 1000).astype(int) - 1000
@@ -90,7 +93,7 @@ def test_colours_are_aligned_with_depth_of_another_size(config):
 def test_depth_is_metres_beyond_three_and_knows_what_is_invalid():
     depth = np.full((1, 96, 128), 2500, np.uint16)
     depth[0, :4, :4], depth[0, :4, 4:8], depth[0, :4, 8:12] = 0, 8001, 8000
-    frames = prepare_frames({"depth": depth}, (1, 1), Grid(24, 32, 4), SAME, (0, 0))
+    frames = crop_input(fit_frames({"depth": depth}, (1, 1), Grid(24, 32, 4)), SAME, (0, 0))
     assert frames.dtype == np.float32
     assert frames[0, 0, 0, [0, 4, 8, 12]].tolist() == [0, 0, 5, -0.5]
     assert frames[0, 1, 0, [0, 4, 8, 12]].tolist() == [0, 0, 1, 1]
@@ -98,11 +101,12 @@ def test_depth_is_metres_beyond_three_and_knows_what_is_invalid():
 
 def test_channels_are_colour_first():
     streams = {"depth": np.full((2, 96, 128), 4000, np.uint16), "rgb": np.zeros((2, 96, 128, 3), np.uint8)}
-    frames = prepare_frames(streams, (1, 1), Grid(24, 32, 4), SAME, (0, 0))
+    frames = crop_input(fit_frames(streams, (1, 1), Grid(24, 32, 4)), SAME, (0, 0))
     np.testing.assert_allclose(frames[1, :, 0, 0], [-RGB_MEAN / RGB_STD] * 3 + [1, 1], rtol=1e-6)
 
 
 def test_a_frame_shorter_than_the_crop_is_stretched():
-    frames = prepare_frames({"depth": np.full((1, 40, 160), 2000, np.uint16)}, (1, 1), Grid(16, 40, 4), SAME, (0, 96))
+    short = {"depth": np.full((1, 40, 160), 2000, np.uint16)}
+    frames = crop_input(fit_frames(short, (1, 1), Grid(16, 40, 4)), SAME, (0, 96))
     assert frames.shape == (1, 2, 64, 64)
     assert frames[0, 1].all()

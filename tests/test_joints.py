@@ -9,18 +9,19 @@ from scipy.io import savemat
 
 def zeros_and_ones(path):
     """Three frames of one body in the format that the name stands for; x = y = z = 1."""
-    if path.suffix == ".mat":
-        savemat(path, {"d_skel": np.ones((20, 3, 3))})
-    elif path.name.endswith("3D.txt"):
+    if path.suffix.lower() == ".mat":
+        savemat(path, {"d_skel": np.ones((20, 3, 3))}, appendmat=False)
+    elif path.name.lower().endswith("3d.txt"):
         path.write_text("1 1 1 1\n" * 60)
     else:
         path.write_text("3 20\n" + ("40\n" + "1 1 1 1\n0.5 0.5 1 1\n" * 20) * 3)
     return path
 
 
+@pytest.mark.parametrize("change", [str, str.upper])
 @pytest.mark.parametrize("name", ["a1_s1_t1_skeleton.mat", "a01_s01_e01_skeleton3D.txt", "a01_s01_e01_skeleton.txt"])
-def test_the_name_says_which_format_it_is(tmp_path, name):
-    joints = read_joints(zeros_and_ones(tmp_path / name))
+def test_the_name_in_any_case_says_which_format_it_is(tmp_path, name, change):
+    joints = read_joints(zeros_and_ones(tmp_path / change(name)))
     assert joints.shape == (3, 1, 20, len(COLUMNS))
     assert (joints[..., :3] == 1).all()
 

@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -125,6 +126,17 @@ def test_damaged_skeletons_give_no_joints(tmp_path, rows):
         path.write_text("damaged")
     (first, _) = fit_registrations(rows, tmp_path, CONFIG).unregistered
     assert first.reason.startswith("0 tracked joints")
+
+
+def test_a_skeleton_that_cannot_be_read_does_not_end_the_fit(source, tmp_path, rows):
+    broken = tmp_path / "broken"
+    shutil.copytree(source, broken, symlinks=True)
+    file = broken / rows[0].recording.files["skeleton"]
+    file.unlink()
+    file.symlink_to("/proc/self/mem")  # reading it is an error of the system (EIO)
+    if not file.exists():
+        pytest.skip("needs Linux")
+    assert fit_registrations(rows, broken, CONFIG).fits
 
 
 def test_recordings_without_both_streams_or_without_a_place_ask_for_no_fit(source, rows):

@@ -8,12 +8,13 @@ from functools import partial
 
 import pytest
 from motionpipe.jobs.options import RunOptions
-from motionpipe.jobs.ray_map import map_shards
+from motionpipe.jobs.ray_map import gpu_workers, map_shards
 from motionpipe.jobs.recipe_files import load_recipe
 from motionpipe.jobs.stage import run_stage
 from motionpipe.pipeline.artefacts import read_manifest, read_report
 from motionpipe.pipeline.ladder import Ladder
 from motionpipe.pipeline.parquet_files import read_parquet
+from motionpipe.schemas.errors import MotionpipeError
 from motionpipe.schemas.report import Identity
 
 # a module of its own: workers and fresh processes import it by name
@@ -46,6 +47,16 @@ def build(bad, shard, item):
 
 def make_worker(store, bad):
     return ShardWork(items, partial(build, bad), partial(write_tar_shard, store, "shards"))
+
+def make_gpu_worker(kind):
+    import ray
+    if kind == "torch":
+        from motionpipe.jobs.device import require_device
+        require_device("cuda")
+    def told(shard):
+        context = ray.get_runtime_context()
+        return context.get_assigned_resources().get("GPU"), os.environ.get("CUDA_VISIBLE_DEVICES")
+    return told
 
 def make_dying(store):
     return lambda shard: os.kill(os.getpid(), signal.SIGKILL)
@@ -119,6 +130,7 @@ from motionpipe.jobs.options import RunOptions
 from motionpipe.jobs.recipe_files import load_recipe
 from motionpipe.jobs.stage import run_stage
 from motionpipe.pipeline.store import Store
+from motionpipe.schemas.errors import MotionpipeError
 from motionpipe.schemas.report import Identity
 store = Store.at(sys.argv[1])
 if __name__ == "__main__":
@@ -153,3 +165,26 @@ def test_kills_of_the_command_itself_never_reject(fakes, store, memory_store):
     run(fakes, memory_store, {}, RunOptions(workers=0), shards=1)
     assert store.read_bytes("shards/000000.tar") == memory_store.read_bytes("shards/000000.tar")
     assert read_manifest(store, "shards", "").hash == read_manifest(memory_store, "shards", "").hash
+
+
+@pytest.mark.ray
+def test_workers_ask_ray_for_their_part_of_a_gpu(fakes, store, monkeypatch):
+    """Ray is told of one GPU; torch finds none, and the stage says so instead of computing on the CPU."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ray.init(address="local", num_cpus=8, num_gpus=1, include_dashboard=False, logging_level="ERROR")
+    try:
+        make_worker = partial(fakes.make_gpu_worker, "quarter")
+        told = list(map_shards(make_worker, range(6), RunOptions(workers=6, gpus_per_worker=0.25)))
+        assert {gpus for gpus, _ in told} == {0.25}
+        assert {visible for _, visible in told} == {"0"}
+        assert gpu_workers(RunOptions(workers=6, gpus_per_worker=0.25)) == 4
+        assert gpu_workers(RunOptions(workers=6, gpus_per_worker=0.4)) == 2
+        assert gpu_workers(RunOptions(workers=6)) == 6
+        with pytest.raises(MotionpipeError, match="has 1 GPUs"):
+            list(map_shards(make_worker, range(2), RunOptions(workers=2, gpus_per_worker=2)))
+        make_worker = partial(fakes.make_gpu_worker, "torch")
+        with pytest.raises(MotionpipeError, match="torch cannot use a GPU here"):
+            list(map_shards(make_worker, range(2), RunOptions(workers=1, gpus_per_worker=0.5)))
+    finally:
+        ray.shutdown()

@@ -1,6 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from motionpipe.pipeline.read_flow import read_flow_cells, read_rows
+from motionpipe.pipeline.read_flow import read_flow_cells, read_flow_pixels, read_rows
+from motionpipe.pipeline.samples import npy_bytes
+from motionpipe.pipeline.write_shard import Sample, write_tar_shard
+from motionpipe.schemas.errors import MotionpipeError
 
 RNG = np.random.default_rng(0)
 FLOW = RNG.normal(0, 2, (7, 3, 5, 6)).astype(np.float16)
@@ -46,3 +51,19 @@ def test_an_entry_of_another_place_is_noticed(store, entry):
     wrong = entry.model_copy(update={"members": {"flow.npy": (entry.members["flow.npy"][0] + 64, 500)}})
     with pytest.raises(ValueError, match="magic"):
         read_rows(store, "flow/fake", 0, wrong, "flow.npy", slice(0, 1))
+
+
+def test_dense_flow_comes_back_and_its_absence_is_said(store):
+    flow = np.random.default_rng(0).normal(size=(3, 2, 8, 12)).astype(np.float16)
+    valid = np.ones((3, 8, 12), np.uint8)
+    item = SimpleNamespace(key="a", recording_id="a", path="a")
+    arrays = {"flow_px.npy": npy_bytes(flow), "valid_px.npy": npy_bytes(valid)}
+    dense = Sample("a", arrays | {"flow.npy": npy_bytes(flow)}, 4, 10.0, "hash", stride=1)
+    entry = write_tar_shard(store, "flow/dense", 0, [item], lambda _: [dense]).samples[0]
+    read = read_flow_pixels(store, "flow/dense", 0, entry)
+    np.testing.assert_array_equal(read.flow, flow)
+    np.testing.assert_array_equal(read.valid, valid)
+    cells = Sample("a", {"flow.npy": npy_bytes(flow)}, 4, 10.0, "hash", stride=1)
+    entry = write_tar_shard(store, "flow/cells", 0, [item], lambda _: [cells]).samples[0]
+    with pytest.raises(MotionpipeError, match=r"flow\.keep=pixels"):
+        read_flow_pixels(store, "flow/cells", 0, entry)

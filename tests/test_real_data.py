@@ -14,7 +14,7 @@ from motionpipe.pipeline.decode_video import survey_video
 from motionpipe.pipeline.depth_codec import decode_d16, decode_png16, encode_d16, encode_png16
 from motionpipe.pipeline.ntu import index_ntu
 from motionpipe.pipeline.ntu_actions import ACTION_NAMES
-from motionpipe.pipeline.optical_flow import dis_flow
+from motionpipe.pipeline.optical_flow import METHODS, optical_flow
 from motionpipe.pipeline.plan_registration import fit_registrations
 from motionpipe.pipeline.read_sample import read_frames, read_meta
 from motionpipe.pipeline.registration import fit_joints, project_joints, tracked_joints
@@ -247,14 +247,15 @@ def read_flo(path):
     return np.frombuffer(data, "<f4", 2 * width * height, 12).reshape(height, width, 2)
 
 
-def test_dis_flow_on_rubber_whale():
+@pytest.mark.parametrize("method", METHODS)
+def test_optical_flow_on_rubber_whale(method):
     folder = DATA / "fixtures" / "middlebury"
     frames = [
         cv2.imread(str(folder / "other-data" / "RubberWhale" / f"frame{i}.png"))[..., ::-1].copy() for i in (10, 11)
     ]
     truth = read_flo(folder / "other-gt-flow" / "RubberWhale" / "flow10.flo")
     known = np.abs(truth).max(axis=2) < 1e9
-    flow = dis_flow(*frames).transpose(1, 2, 0)
+    flow = optical_flow(method, *frames).transpose(1, 2, 0)
     error = np.linalg.norm(flow - truth, axis=2)[known].mean()
     assert error < 0.5
     assert error < 0.5 * np.linalg.norm(truth, axis=2)[known].mean()  # better than no flow at all

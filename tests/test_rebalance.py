@@ -2,7 +2,12 @@ import math
 
 import pytest
 import torch
-from motionpipe.models.rebalance import class_weights, rebalanced_cross_entropy
+from motionpipe.models.rebalance import (
+    class_weights,
+    rebalanced_cross_entropy,
+    rebalanced_soft_cross_entropy,
+    smoothed_prior,
+)
 
 
 def prior_of(*p):
@@ -76,3 +81,47 @@ def test_a_batch_without_valid_cells_costs_nothing():
     weighted.backward()
     assert weighted.item() == unweighted.item() == 0
     assert not logits.grad.any()
+
+
+def test_smoothing_over_the_codewords_that_occur():
+    p = prior_of(0.6, 0.3, 0.1, 0.0)
+    w = class_weights(p, 0.5, nonzero=True)
+    q = 0.5 * p[:3] + 0.5 / 3
+    torch.testing.assert_close(w[:3], (1 / q) / (p[:3] / q).sum())
+    assert w[3] == w[2]  # a codeword that never occurs gets the largest weight
+    assert torch.isfinite(class_weights(p, 0.0, nonzero=True)).all()
+
+
+def test_a_smoothed_prior_gives_mass_to_neighbours_and_keeps_its_sum():
+    p = prior_of(0.9, 0.1, 0.0)
+    centres = torch.tensor([[0.0, 0.0], [1.0, 0.0], [9.0, 0.0]])
+    smooth = smoothed_prior(p, centres, 0.5)
+    assert smooth.sum().item() == pytest.approx(1)
+    share = math.exp(-2) / (1 + math.exp(-2))
+    assert smooth.tolist() == pytest.approx([0.9 - 0.8 * share, 0.1 + 0.8 * share, 0], abs=1e-9)
+    assert torch.equal(smoothed_prior(p, centres, 0.0), p)
+
+
+def test_weights_from_a_smoothed_prior_still_average_to_one_over_the_training_cells():
+    p, mixed = prior_of(0.9, 0.1), prior_of(0.7, 0.3)
+    w = class_weights(p, 0.5, mixed)
+    assert (p * w).sum().item() == pytest.approx(1)
+    assert (w[1] / w[0]).item() == pytest.approx((0.35 + 0.25) / (0.15 + 0.25))
+
+
+def test_one_hot_soft_targets_cost_what_hard_ones_cost():
+    torch.manual_seed(0)
+    logits, codes = torch.randn(2, 3, 5, 4, 4), torch.randint(5, (2, 3, 4, 4))
+    valid, weights = torch.rand(2, 3, 4, 4) > 0.4, torch.rand(5)
+    soft = torch.nn.functional.one_hot(codes, 5).movedim(-1, 2).float()
+    hard = rebalanced_cross_entropy(logits, codes, valid, weights)
+    torch.testing.assert_close(rebalanced_soft_cross_entropy(logits, soft, codes, valid, weights), hard)
+
+
+def test_soft_cross_entropy_by_hand():
+    logits = torch.log(torch.tensor([0.5, 0.25, 0.25])).reshape(1, 1, 3, 1, 1)
+    soft = torch.tensor([0.5, 0.5, 0.0]).reshape(1, 1, 3, 1, 1)
+    one, codes = torch.ones(1, 1, 1, 1, dtype=torch.bool), torch.zeros(1, 1, 1, 1, dtype=torch.long)
+    weighted, unweighted = rebalanced_soft_cross_entropy(logits, soft, codes, one, torch.tensor([3.0, 7.0, 9.0]))
+    assert unweighted.item() == pytest.approx(1.5 * math.log(2))
+    assert weighted.item() == pytest.approx(4.5 * math.log(2))

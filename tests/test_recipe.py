@@ -70,6 +70,12 @@ def test_sections_are_all_frozen_sections():
         ("shard", "depth_codec", "jpg"),
         ("flow", "method", "guess"),
         ("flow", "step_s", 0),
+        ("flow", "stride", 0),
+        ("flow", "keep", "all"),
+        ("flow", "forward_backward", 1.1),
+        ("flow", "forward_backward_slack", 0),
+        ("flow", "depth_range_m", (2.0, 1.0)),
+        ("flow", "depth_range_m", (0.0, 1.0)),
         ("flow", "cell", 16),  # a count of 16 x 16 valid pixels would not fit into uint8
         ("codebook", "size", 65_536),
         ("codebook", "static_fraction", 1.1),

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import cv2
 import numpy as np
@@ -11,7 +12,10 @@ from motionpipe.pipeline.registered_frames import (
     warp_to_depth,
     warp_to_rgb,
 )
-from motionpipe.schemas.recording import Recording
+from motionpipe.pipeline.samples import build_samples
+from motionpipe.schemas.camera import Camera
+from motionpipe.schemas.recipe import ShardSection
+from motionpipe.schemas.recording import PlannedRecording, Recording
 from motionpipe.schemas.registration import Registration
 
 SHIFT_ONLY = ((1.0, 0.0, 8.0), (0.0, 1.0, -4.0), (0.0, 0.0, 1.0))
@@ -134,3 +138,25 @@ def test_only_the_nominal_size_changes_in_the_depth_frame():
     recording = Recording("x", "x", {}, depth_camera=DEPTH_CAMERA, color_size=(96, 64))
     shared = registered_recording(recording, registration(), "depth")
     assert shared == dataclasses.replace(recording, color_size=(64, 48))
+
+
+def test_rgb_after_a_lost_frame_meets_the_depth_of_its_own_time(tmp_path, write_video, write_depth):
+    """RGB that lost frames is decoded ahead of depth; each frame's parallax is still that of its own depth."""
+    rng = np.random.default_rng(0)
+    depths = np.repeat(rng.integers(800, 4000, 24), 48 * 64).reshape(24, 48, 64).astype(np.uint16)
+    colours = rng.integers(0, 256, (24, 64, 96, 3), dtype=np.uint8)
+    write_depth(tmp_path / "depth", depths)
+    fit = registration(model="affine+depth", parallax_px_m=(20.0, 0.0))
+    camera = Camera(60.0, 60.0, 31.5, 23.5, 64, 48)
+    stored = []
+    for name, lost in (("whole.mkv", ()), ("lossy.mkv", (7, 8))):
+        kept = [i for i in range(24) if i not in lost]
+        write_video(tmp_path / name, colours[kept], fps=10, times_ms=[100 * i for i in kept])
+        files = {"rgb": name, "depth": "depth"}
+        recording = Recording("x", "x", files, fps=10.0, depth_camera=camera, color_size=(96, 64))
+        config = ShardSection(short_side=48, max_count_mismatch=5, min_decoded=0.5)
+        (sample,) = build_samples(PlannedRecording(0, "key", recording), "d", tmp_path, config, fit)
+        slots = json.loads(sample.members["json"])["source_slots"]
+        stored.append({slot: sample.members[f"rgb.{i:04d}.jpg"] for i, slot in enumerate(slots)})
+    whole, lossy = stored
+    assert lossy == {slot: data for slot, data in whole.items() if slot not in (7, 8)}

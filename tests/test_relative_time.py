@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from motionpipe.pipeline.coded_stream import CodedFrame, CodedStream
+from motionpipe.pipeline.decode_contract import schedule_by_numbers
 from motionpipe.pipeline.kinect_v1 import DEPTH_CAMERA
 from motionpipe.pipeline.samples import build_samples
+from motionpipe.pipeline.segments import contract, cut_segments
 from motionpipe.schemas.errors import BadSampleError
 from motionpipe.schemas.recipe import ShardSection
 from motionpipe.schemas.recording import PlannedRecording, Recording
@@ -106,3 +109,37 @@ def test_a_frame_lost_in_the_middle_is_missing_in_its_own_count(source, write_vi
     assert 7 not in meta["rgb_slots"]
     assert meta["decode"]["depth"]["missing"] == 0
     assert meta["decode"]["unpaired"] == 60 - len(meta["rgb_slots"]) == 2
+
+
+def followed(rgb_frames, depth_frames):
+    """RGB frames, as (slot, what is said of it), that follow so many whole depth frames."""
+    rgb, depth = (
+        CodedStream(Path(name), schedule_by_numbers(range(count)))
+        for name, count in (("rgb", len(rgb_frames)), ("depth", depth_frames))
+    )
+    rgb.frames = iter([CodedFrame(i, b"%d" % i, **said) for i, said in enumerate(rgb_frames)])
+    depth.frames = iter([CodedFrame(i, b"%d" % i) for i in range(depth_frames)])
+    rgb.follow(depth)
+    return {"rgb": rgb, "depth": depth}
+
+
+def contracts(streams, **config):
+    section = ShardSection(**{"max_count_mismatch": 100, "min_decoded": 0.1, **config})
+    return [contract(segment, streams, section) for segment in cut_segments(streams, section)]
+
+
+def test_each_of_the_streams_own_frames_counts_once():
+    """A slower stream's frames are stored twice, and of a faster one every second is left out."""
+    twice = [{"resized": i == 2} for i in range(6)]
+    assert [c["rgb"]["resized"] for c in contracts(followed(twice, 12), max_frames=4)] == [0, 1, 0]
+    left_out = [{"resized": i in (3, 4)} for i in range(11)]  # 0 2 4 6 8 10 are stored
+    (found,) = contracts(followed(left_out, 6))
+    assert (found["rgb"]["resized"], found["rgb"]["decoded"]) == (2, 11)
+
+
+@pytest.mark.parametrize("said", ["corrupt", "resized"])
+def test_strict_refuses_damage_in_frames_that_are_not_stored_too(said):
+    streams = followed([{said: i == 3} for i in range(11)], 6)
+    with pytest.raises(BadSampleError, match=r"(another size|1 partly made up)"):
+        contracts(streams, policy="strict")
+    assert contracts(followed([{} for _ in range(11)], 6), policy="strict")

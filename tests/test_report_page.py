@@ -66,11 +66,11 @@ def write_run(store, recipe, name):
     identity = Identity(
         stage="train", section=recipe.train.model_dump(mode="json"), data={"protocol": "xsub"}, parents={}
     )
-    info = {"flow": "pd", "codebook": "pd-kmeans-4"}
+    info = {"flow": "pd", "codebook": "pd-kmeans-4", "steps": 30}
     write_json(store, f"runs/{name}/identity.json", {"identity": identity.model_dump(mode="json"), "info": info})
     rows = [
         {"step": step, "epoch": 0, "accuracy": 0.2, "loss": 2 - step / 50, "moving_accuracy": 0.1, "unweighted": 1.5}
-        | {"learning_rate": 1e-3, "clips_per_s": 10.0 + step % 3, "data_wait_s": 0.01}
+        | {"learning_rate": 1e-3, "clips_per_s": 10.0 + step % 3, "data_wait": 0.01}
         for step in (1, 10, 20, 30)
     ]
     store.write_bytes(f"runs/{name}/metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
@@ -150,7 +150,7 @@ def test_a_full_store_has_every_section_and_stands_alone(rgbd):
 def test_all_images_decode_and_there_are_as_many_as_samples_ask_for(rgbd):
     images = images_in(page_of(rgbd))
     assert all(image is not None for image in images)
-    sheet, overlays, legends, motion, figures = 4 * 2, 4, 2, 4 * 4, 3
+    sheet, overlays, legends, motion, figures = 4 * 2, 4, 2, 4 * 4, 4
     assert len(images) == sheet + overlays + legends + motion + figures
     assert sum(isinstance(image, ElementTree.Element) for image in images) == figures
 

@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -202,6 +203,20 @@ def test_one_bad_stream_rejects_the_recording(source):
     assert reason_of(source, RECORDING) == "unreadable-skeleton"
     (source / "x_rgb.avi").write_bytes(b"")
     assert reason_of(source, RECORDING) == "empty-file"
+
+
+@pytest.mark.parametrize("target", ["/nowhere/x.png", "/proc/self/mem"])
+def test_what_the_system_says_of_a_file_is_the_recordings_error_alone(source, target):
+    """A link to nothing, and a file whose bytes cannot be read (EIO)."""
+    if target.startswith("/proc") and not os.path.exists(target):
+        pytest.skip("needs Linux")
+    file = sorted((source / "depth").iterdir())[2]
+    file.unlink()
+    file.symlink_to(target)
+    assert reason_of(source, RECORDING) == "unreadable-file"
+    (source / "x.skeleton").unlink()
+    (source / "x.skeleton").symlink_to("/proc/self/mem")
+    assert reason_of(source, only(RECORDING, "rgb", "skeleton")) in ("unreadable-file", "missing-file")
 
 
 def test_depth_may_be_stored_as_png(source):

@@ -1,4 +1,6 @@
+import os
 import re
+import shutil
 
 import pytest
 from motionpipe.pipeline.source_files import (
@@ -30,6 +32,31 @@ def test_files_are_found_in_all_folders_in_order(tmp_path):
     make(tmp_path, "c.avi", "b/x/2.AVI", "b/1.avi", "b/1.txt", "b/._1.avi", "a/notes")
     assert walk_files(tmp_path, (".avi",)) == ["b/1.avi", "b/x/2.AVI", "c.avi"]
     assert walk_files(tmp_path, (".avi", ".txt")) == ["b/1.avi", "b/1.txt", "b/x/2.AVI", "c.avi"]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_left_out(tmp_path):
+    make(tmp_path, "a/1.avi")
+    deep = tmp_path / "b"
+    names = ["x" * 200] * 25  # longer than any path may be, whoever asks
+    here = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for name in ("b", *names):
+            os.mkdir(name, dir_fd=here)
+            below = os.open(name, os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+    finally:
+        os.close(here)
+    with pytest.raises(MotionpipeError, match="cannot be listed"):
+        walk_files(tmp_path, (".avi",))
+    shutil.rmtree(deep)
+
+
+def test_a_name_that_is_no_text_is_one_clear_error(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.avi")).touch()
+    with pytest.raises(MotionpipeError, match=r"caf\\xe9.avi' below .* is not named in UTF-8; rename it"):
+        walk_files(tmp_path, (".avi",))
+    assert walk_files(tmp_path, (".mp4",)) == []
 
 
 def test_the_folder_that_holds_a_file(tmp_path):
@@ -65,6 +92,14 @@ def test_streams_are_gathered_by_recording(tmp_path):
         "a01": {"depth": "y/a01_d.bin", "rgb": "z/a01_rgb.avi"},
         "a02": {"depth": "x/a02_d.mat"},
     }
+
+
+def test_endings_may_be_in_any_case(tmp_path):
+    make(tmp_path, "a01_D.BIN", "a01_rgb.AVI", "A02_rgb.avi")
+    assert streams_by_recording(tmp_path, NAME, ENDINGS) == {"a01": {"depth": "a01_D.BIN", "rgb": "a01_rgb.AVI"}}
+    make(tmp_path, "a01_d.bin")
+    with pytest.raises(MotionpipeError, match=r"there twice: a01_D.BIN and a01_d.bin"):
+        streams_by_recording(tmp_path, NAME, ENDINGS)
 
 
 def test_only_files_of_recordings_must_be_unique(tmp_path):

@@ -297,3 +297,43 @@ def test_embedding_rows_of_other_frames_or_labels(copy):
     sha256, size = hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size
     edit(copy / "embeddings/a/000000.json", lambda report: report.update(sha256=sha256, size_bytes=size))
     found(copy, "embeddings/a/000000.parquet", "label or splits differ", deep=True)
+
+
+def test_dense_flow_is_checked_against_its_cells(copy):
+    for words in (
+        ["flow", "--name", "dense", "--set", "flow.keep=pixels", "--store", str(copy), "--workers", "0"],
+        ["verify", "--deep", "--store", str(copy), "--workers", "0"],
+    ):
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 0, result.output
+
+    def changed(name, change):
+        def rewritten(_, members):
+            array = np.load(io.BytesIO(members[name])).copy()
+            buffer = io.BytesIO()
+            np.save(buffer, change(array))
+            return members | {name: buffer.getvalue()}
+
+        return rewritten
+
+    def shifted(flow):
+        flow[1, :, 8:16, 8:16] += 3
+        return flow
+
+    def lost(valid):
+        valid[0, 3, 3] = 2
+        return valid
+
+    for name, change, told in (
+        ("flow_px.npy", shifted, "cells of pair 1 are not the means"),
+        ("flow_px.npy", lambda flow: flow[:-1], "dense flow is not readable"),
+        ("flow_px.npy", lambda flow: flow.astype(np.float32), "must be float16"),
+        ("valid_px.npy", lost, "0 or 1"),
+    ):
+        shard = (copy / "flow/dense/000000.tar").read_bytes(), (copy / "flow/dense/000000.json").read_bytes()
+        rewrite_tar(copy, "flow/dense", changed(name, change))
+        found(copy, "flow/dense/000000.tar", told, deep=True)
+        (copy / "flow/dense/000000.tar").write_bytes(shard[0])
+        (copy / "flow/dense/000000.json").write_bytes(shard[1])
+    rewrite_tar(copy, "flow/dense", lambda _, members: {n: d for n, d in members.items() if n != "valid_px.npy"})
+    found(copy, "flow/dense/000000.tar", "valid_px.npy is missing", deep=True)

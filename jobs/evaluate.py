@@ -1,0 +1,220 @@
+"""`motionpipe evaluate`: a fine-tuned classifier on the test part, clips averaged by recording."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from ..pipeline.artefacts import SHARDS, read_manifest
+from ..pipeline.clip_plan import TrainSample
+from ..pipeline.metrics import average_by_recording, score
+from ..pipeline.parquet_files import parquet_bytes
+from ..pipeline.score_clips import ClipScorer
+from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.store import Store
+from ..pipeline.stored_clips import StoredClips
+from ..schemas.errors import MotionpipeError
+from ..schemas.recipe import Recipe
+from ..schemas.report import Identity, Manifest, ShardSummary, content_hash
+from .artefact_lock import artefact_lock
+from .classify import Protocol
+from .device import mention_idle_gpu, require_device
+from .evaluation_table import evaluation_table
+from .finetune import settings_hash
+from .learners import trained_network
+from .options import RunOptions
+from .progress import Progress
+from .ray_map import map_shards
+from .run_files import RunFiles, load_checkpoint
+from .stage import StageResult, open_artefact
+from .train_data import flow_of, labelled_samples, network_of
+
+MADE_BY = "motionpipe train-cluster --task classify --init … --name …"
+
+FILES = ("metrics.json", "predictions.parquet")
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker scores: samples of the test part, by shard, with the weights of a run."""
+
+    store: Store
+    run: str
+    trained: Manifest
+    num_clips: int
+    batch: int
+    samples: dict[int, list[TrainSample]]
+
+
+def evaluate(
+    store: Store, recipe: Recipe, run: str | None, protocol: str | None, options: RunOptions, allow_leak: bool = False
+) -> StageResult:
+    """Score the test part of the protocol (default: the one that the run was trained on), save and show the figures."""
+    start = time.monotonic()
+    shards = read_manifest(store, SHARDS, "motionpipe shard")
+    run = run or only_classifier(store)
+    trained = read_manifest(store, RunFiles(store, run).folder, MADE_BY)
+    if trained.identity.stage != "finetune":
+        raise MotionpipeError(f"run {run} was pre-trained and names no classes; fine-tune it: {MADE_BY}")
+    asked = protocol or trained.identity.data["protocol"]
+    scored = scored_protocol(store, shards.identity.data["dataset"], asked, run, trained)
+    if scored.leak and not allow_leak:
+        raise MotionpipeError(f"{scored.leak}; pass --allow-leak to score it all the same")
+    folder = f"evaluations/{run}/{scored.name}"
+    identity = Identity(
+        stage="evaluate",
+        section=recipe.evaluate.model_dump(mode="json", exclude={"batch"}),
+        data={"protocol": scored.name},
+        parents={"shards": shards.hash, "run": trained.hash},
+    )
+    with artefact_lock(store, folder):
+        finished = open_artefact(store, folder, identity, recipe, {}, f"remove {folder} to score it anew")
+        if finished:
+            click.echo(f"{folder}: finished already, nothing to do")
+        else:
+            mention_idle_gpu(options)
+            samples = _test_samples(store, shards, scored.name, trained)
+            task = Task(store, run, trained, recipe.evaluate.num_clips, recipe.evaluate.batch, samples)
+            _score(task, folder, scored, options)
+            info = {"seconds": round(time.monotonic() - start, 3), "workers": options.workers}
+            _finish(store, folder, identity, info)
+    record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
+    click.echo("\n".join(evaluation_table(evaluations(store, scored.name))))
+    unscored = 1 - record["n_test"] / record["n_test_planned"]
+    code = 3 if unscored > options.max_reject_rate else 0
+    return StageResult(folder, {}, time.monotonic() - start, not finished, code, record)
+
+
+def _test_samples(store: Store, shards: Manifest, protocol: str, trained: Manifest) -> dict[int, list[TrainSample]]:
+    """Labelled samples of the test part that the network can see, by shard."""
+    modality, flow = network_of(trained).modality, flow_of(trained)
+    by_shard: dict[int, list[TrainSample]] = {}
+    for sample in labelled_samples(store, shards, protocol, "test", modality, flow):
+        by_shard.setdefault(sample.shard, []).append(sample)
+    return by_shard
+
+
+def only_classifier(store: Store) -> str:
+    """The name of the one finished classifier; an error that lists them where there are more, or none."""
+    finished = [name for name in store.list("runs") if store.exists(f"runs/{name}/manifest.json")]
+    names = [name for name in finished if read_manifest(store, f"runs/{name}", "").identity.stage == "finetune"]
+    if len(names) != 1:
+        raise MotionpipeError(
+            f"runs/ holds {', '.join(names)}; choose one with --run" if names else f"no classifier here; run: {MADE_BY}"
+        )
+    return names[0]
+
+
+def scored_protocol(store: Store, dataset: str, asked: str, run: str, trained: Manifest) -> Protocol:
+    """The protocol, and what of its test part the run or the one that it began from has seen."""
+    plan, name, data = planned_by_recording(store), resolve_protocol(dataset, asked), trained.identity.data
+    test = recordings_in(plan, name, "test")
+    tuned = recordings_in(plan, data["protocol"], "train") & test
+    begun = data["init_dataset"] == dataset and recordings_in(plan, data["init_protocol"], "train") & test
+    leak = ""
+    if tuned:
+        leak = f"run {run} was fine-tuned on {data['protocol']}, with {len(tuned)} test recordings of {name}"
+    elif begun:
+        leak = (
+            f"run {run} began from one trained on {data['init_protocol']}, with {len(begun)} test recordings of {name}"
+        )
+    return Protocol(name, plan, leak)
+
+
+def scoring_worker(task: Task, device: str) -> Callable[[int], list[tuple[str, Scores]]]:
+    """Softmax scores (clips, classes) of each test sample of a shard, by key. The weights are loaded once a worker."""
+    torch.set_num_threads(1)
+    require_device(device)
+    config = network_of(task.trained)
+    checkpoint = f"{RunFiles(task.store, task.run).folder}/{task.trained.shards[0].file}"
+    net = trained_network("classify", config, load_checkpoint(task.store, checkpoint)["model"]).to(device)
+    scorer = ClipScorer(
+        forward=net,
+        clips=StoredClips(task.store, None, flow_of(task.trained).cell, config),
+        network=config,
+        num_clips=task.num_clips,
+        clip_frames=int(task.trained.identity.section["clip_frames"]),
+        batch=task.batch,
+        device=torch.device(device),
+    )
+    return lambda shard: [(sample.key, scorer.scores(sample)) for sample in task.samples[shard]]
+
+
+def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> None:
+    """Score all shards, then write predictions and metrics."""
+    progress = Progress(folder, sum(map(len, task.samples.values())), "samples")
+    by_key: dict[str, Scores] = {}
+    for part in map_shards(partial(scoring_worker, task, options.device), sorted(task.samples), options):
+        by_key.update(part)
+        progress.add(len(part))
+    progress.close()
+    classes = np.array(task.trained.identity.data["labels"], dtype=np.int64)
+    samples = sorted((s for part in task.samples.values() for s in part), key=lambda sample: sample.key)
+    ids = [sample.recording_id for sample in samples for _ in by_key[sample.key]]
+    recordings, scores = average_by_recording(np.concatenate([by_key[sample.key] for sample in samples]), ids)
+    label_of = {sample.recording_id: sample.label for sample in samples}
+    labels = np.array([label_of[recording] for recording in recordings], dtype=np.int64)
+    metrics = score(scores, labels, classes)
+    names, train = protocol.label_names(), protocol.labelled("train")
+    counts = np.bincount([protocol.plan[i].recording.label or 0 for i in train])
+    section, data = task.trained.identity.section, task.trained.identity.data
+    record = {
+        "run": task.run,
+        "init": json.loads(task.store.read_bytes(f"runs/{task.run}/identity.json"))["info"]["init"],
+        "init_protocol": data["init_protocol"],
+        "seed": section["seed"],
+        "settings": settings_hash(section | {"network": data["network"], "init": data["init_settings"]}),
+        "protocol": protocol.name,
+        "leak": protocol.leak,
+        "clips": len(ids),
+        "n_train": len(train),
+        "n_test": len(recordings),
+        "n_test_planned": len(protocol.labelled("test")),
+        "chance": 1 / len(classes),
+        "majority": float(np.mean(labels == counts.argmax())),
+        "classes": [names[int(label)] for label in classes],
+        **asdict(metrics),
+        "confusion": metrics.confusion.tolist(),
+    }
+    predicted = classes[scores.argmax(axis=1)]
+    columns = {"recording_id": recordings, "label": labels, "predicted": predicted, "scores": scores.tolist()}
+    task.store.write_bytes(f"{folder}/predictions.parquet", parquet_bytes(pa.table(columns)))
+    task.store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+
+def _finish(store: Store, folder: str, identity: Identity, info: dict[str, Any]) -> None:
+    """The manifest, with the hashes of both files."""
+    files = tuple(
+        ShardSummary(
+            shard=number,
+            file=file,
+            sha256=hashlib.sha256(store.read_bytes(f"{folder}/{file}")).hexdigest(),
+            read=0,
+            written=0,
+            rejected=0,
+        )
+        for number, file in enumerate(FILES)
+    )
+    manifest = Manifest.of(identity, [], info)
+    whole = manifest.model_copy(update={"shards": files, "hash": content_hash(identity, files)})
+    store.write_bytes(f"{folder}/manifest.json", whole.model_dump_json(indent=1).encode())
+
+
+def evaluations(store: Store, protocol: str) -> list[dict[str, Any]]:
+    """Figures of all finished evaluations on a protocol."""
+    places = (f"evaluations/{run}/{protocol}" for run in store.list("evaluations"))
+    done = [place for place in places if store.exists(f"{place}/manifest.json")]
+    return [json.loads(store.read_bytes(f"{place}/metrics.json")) for place in done]

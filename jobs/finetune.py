@@ -1,0 +1,149 @@
+"""`motionpipe train-cluster --task classify`: an encoder becomes a classifier, from a run's weights or from none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..pipeline.artefacts import SHARDS, read_manifest, read_report
+from ..pipeline.clip_plan import TrainSample
+from ..pipeline.read_sample import has_stream
+from ..pipeline.splits import resolve_protocol
+from ..pipeline.store import Store
+from ..schemas.errors import MotionpipeError
+from ..schemas.recipe import FlowSection, Recipe, TrainSection, canonical_hash
+from ..schemas.report import Identity, Manifest
+from .options import RunOptions
+from .run_files import RunFiles
+from .run_training import Artefact, require_runnable, run_training
+from .stage import StageResult
+from .train_data import FLOW_SEEN, labelled_samples
+from .train_job import LoopOptions, TrainJob
+
+ENCODER = ("model", "modality", "frame_short_side", "crop", "cell", "widths", "hidden", "deconv_widths")
+"""Fields of `[train]` that say what the encoder is and what it sees."""
+
+
+@dataclass(frozen=True)
+class Init:
+    """A finished pre-training run that gives the encoder's weights."""
+
+    store: Store
+    run: str
+    manifest: Manifest
+    dataset: str
+
+    @property
+    def config(self) -> TrainSection:
+        """What it was trained with."""
+        return TrainSection.model_validate(self.manifest.identity.section)
+
+    @property
+    def checkpoint(self) -> tuple[Store, str]:
+        """Its last weights."""
+        return self.store, f"runs/{self.run}/{self.manifest.shards[0].file}"
+
+
+def finetune(
+    store: Store, recipe: Recipe, init: str, run: str, options: RunOptions, loop: LoopOptions | None = None
+) -> StageResult:
+    """Train the classifier `run` on the labelled training part; `init`: a run, STORE:RUN, or "none"."""
+    require_runnable(store, recipe.finetune, options)
+    shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
+    protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
+    begun = None if init == "none" else find_init(store, init)
+    network = resolve_modality(recipe.train, store, shards, begun)
+    if begun:
+        require_fit(network, recipe.flow, begun)
+    samples = labelled_samples(store, shards, protocol, "train", network.modality, recipe.flow)
+    labels = require_classes(samples, protocol)
+    recipe = recipe.model_copy(update={"train": network})
+    identity = Identity(
+        stage="finetune",
+        section=recipe.finetune.model_dump(mode="json"),
+        data={
+            "protocol": protocol,
+            "task": "classify",
+            "flow": recipe.flow.model_dump(mode="json", include=set(FLOW_SEEN)),
+            "labels": list(labels),
+            "network": {name: value for name, value in network.model_dump(mode="json").items() if name in ENCODER},
+            "init_dataset": begun.dataset if begun else None,
+            "init_protocol": begun.manifest.identity.data["protocol"] if begun else None,
+            "init_settings": settings_hash(begun.manifest.identity.section) if begun else None,
+        },
+        parents={"shards": shards.hash, **({"init": begun.manifest.hash} if begun else {})},
+    )
+    job = TrainJob(
+        store=store,
+        run=run,
+        learner=f"{network.model}/classify",
+        made_from=canonical_hash(identity.model_dump(mode="json")),
+        network=network,
+        cell=recipe.flow.cell,
+        finetune=recipe.finetune,
+        labels=labels,
+        init=begun.checkpoint if begun else None,
+    )
+    return run_training(
+        job, samples, Artefact(identity, recipe, {"init": _name(store, begun)}), options, loop or LoopOptions()
+    )
+
+
+def settings_hash(section: dict[str, Any]) -> str:
+    """What runs that differ by their seed alone have in common."""
+    return canonical_hash({name: value for name, value in section.items() if name != "seed"})
+
+
+def find_init(store: Store, init: str) -> Init:
+    """The run RUN of this store, or STORE:RUN of another; one clear error where it is none to start from."""
+    place, colon, run = init.rpartition(":")
+    other = Store.at(place) if colon else store
+    if colon and not other.exists(SHARDS):
+        raise MotionpipeError(f"--init {init}: {other.uri} holds no store; expected RUN, STORE:RUN or none")
+    folder = RunFiles(other, run).folder
+    manifest = read_manifest(other, folder, "motionpipe train-cluster --name …")
+    if manifest.identity.data["task"] != "pretrain":
+        raise MotionpipeError(f"{folder} in {other.uri} is a classifier; --init takes a pre-training run")
+    shards = read_manifest(other, SHARDS, "motionpipe shard")
+    return Init(other, run, manifest, shards.identity.data["dataset"])
+
+
+def resolve_modality(config: TrainSection, store: Store, shards: Manifest, init: Init | None) -> TrainSection:
+    """ "auto" becomes what the initial run was trained on, else depth where any sample has depth, else RGB."""
+    if config.modality != "auto":
+        return config
+    if init:
+        return config.model_copy(update={"modality": init.config.modality})
+    reports = (read_report(store, SHARDS, summary.shard) for summary in shards.shards)
+    depth = any(has_stream(entry, "depth") for report in reports for entry in report.samples)
+    return config.model_copy(update={"modality": "depth" if depth else "rgb"})
+
+
+def require_fit(network: TrainSection, flow: FlowSection, init: Init) -> None:
+    """Raise one line where the encoder of the initial run is not the one that the recipe asks for."""
+    asked: dict[str, Any] = {f"train.{name}": getattr(network, name) for name in ENCODER}
+    there: dict[str, Any] = {f"train.{name}": getattr(init.config, name) for name in ENCODER}
+    asked |= {f"flow.{name}": getattr(flow, name) for name in FLOW_SEEN}
+    there |= {f"flow.{name}": init.manifest.identity.data["flow"][name] for name in FLOW_SEEN}
+    differing = [
+        f"{name} is {there[name]!r} there and {asked[name]!r} here" for name in asked if asked[name] != there[name]
+    ]
+    if differing:
+        recipe = f"--recipe {Path(init.store.uri, 'runs', init.run, 'recipe.toml')}"
+        raise MotionpipeError(f"run {init.run} does not fit: {'; '.join(differing)}; give its own recipe: {recipe}")
+
+
+def require_classes(samples: Sequence[TrainSample], protocol: str) -> tuple[int, ...]:
+    """The class indices that the training part shows; one clear error where there are fewer than two."""
+    labels = tuple(sorted({sample.label for sample in samples}))
+    if len(labels) < 2:
+        raise MotionpipeError(f"the training part of {protocol} shows {len(labels)} class here; two or more are needed")
+    return labels
+
+
+def _name(store: Store, init: Init | None) -> str:
+    if init is None:
+        return "none"
+    return init.run if init.store.uri == store.uri else f"{init.store.uri}:{init.run}"

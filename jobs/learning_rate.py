@@ -1,0 +1,30 @@
+"""Step sizes over a run: warm-up, then falls at milestones or half a cosine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from ..schemas.recipe import LoopSection
+
+
+def rate_factor(config: LoopSection, progress: float) -> float:
+    """Part of the full step size at `progress` (fraction of the run): warm-up, then steps or half a cosine."""
+    if progress < config.warmup:
+        # never 0, so that the first step counts
+        return max(progress / config.warmup, 1e-3)
+    if config.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * (progress - config.warmup) / (1 - config.warmup)))
+    return float(0.1 ** sum(progress >= milestone for milestone in config.milestones))
+
+
+def set_learning_rates(
+    optimiser: torch.optim.Optimizer, factors: Sequence[float], config: LoopSection, progress: float
+) -> None:
+    """Step sizes of all groups: their own, times the epoch's factor, times the schedule."""
+    for group, factor in zip(optimiser.param_groups, factors, strict=True):
+        group["lr"] = group["full_rate"] * factor * rate_factor(config, progress)

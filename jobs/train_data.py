@@ -1,0 +1,144 @@
+"""What a run of the store learns from: its samples, and where their clips are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import cv2
+import numpy as np
+
+from ..pipeline.artefacts import SHARDS, read_report
+from ..pipeline.clip_plan import TrainSample
+from ..pipeline.estimate_flow import STREAM_OF_METHOD
+from ..pipeline.frame_input import STREAMS
+from ..pipeline.groups import group_of
+from ..pipeline.read_sample import has_stream
+from ..pipeline.splits import planned_by_recording, recordings_in
+from ..pipeline.store import Store
+from ..pipeline.stored_clips import StoredClips
+from ..pipeline.train_samples import TrainSamples, samples_from_bytes
+from ..schemas.errors import MotionpipeError
+from ..schemas.recipe import FlowSection, TrainSection
+from ..schemas.recording import PlannedRecording
+from ..schemas.report import Manifest, SampleEntry
+from .train_job import TrainJob
+
+FLOW_SEEN = ("step_s", "stride", "cell")
+"""Fields of `[flow]` that the frames of a run's clips depend on."""
+Found = Iterator[tuple[int, SampleEntry, SampleEntry, PlannedRecording]]
+
+
+def open_data(job: TrainJob) -> tuple[TrainSamples, StoredClips]:
+    """The run's samples and their clips; every worker opens them for itself."""
+    cv2.setNumThreads(1)
+    clips = StoredClips(job.store, job.flow_folder, job.cell, job.network)
+    return samples_from_bytes(job.store.read_bytes(job.samples_file)), clips
+
+
+def network_of(run: Manifest) -> TrainSection:
+    """What a finished run's network is and sees: of a classifier the encoder's part of it."""
+    identity = run.identity
+    return TrainSection.model_validate(identity.data["network"] if identity.stage == "finetune" else identity.section)
+
+
+def flow_of(run: Manifest) -> FlowSection:
+    """How far apart the frames of a finished run's clips are, and the cells that its grid is aligned to."""
+    return FlowSection.model_validate(run.identity.data["flow"])
+
+
+def flow_samples(
+    store: Store, flow_name: str, flow: Manifest, protocol: str, config: TrainSection
+) -> list[TrainSample]:
+    """Samples of the protocol's training part that have the modality's streams and are long enough for a clip.
+
+    Streams that the flow does not lie on must be registered to those that it does.
+    """
+    grid_stream = STREAM_OF_METHOD[flow.identity.section["method"]]
+    needed = STREAMS[config.modality]
+    chosen = unregistered = without = short = 0
+    usable = []
+    for shard, frames, entry, planned in _training_pairs(store, flow_name, flow, protocol):
+        chosen += 1
+        sample = _sample(shard, entry, planned)
+        if needed != (grid_stream,) and not frames.registered:
+            unregistered += 1
+        elif not all(has_stream(frames, stream) for stream in needed):
+            without += 1
+        elif not sample.num_starts:
+            short += 1
+        else:
+            usable.append(sample)
+    if chosen and unregistered == chosen:
+        raise MotionpipeError(
+            f"modality {config.modality} reads {' and '.join(needed)}, the flow lies on the {grid_stream} frames "
+            f"and RGB is not registered to depth; set train.modality={grid_stream}"
+        )
+    _say(unregistered, chosen, "have RGB that is not registered to depth")
+    if not usable and not short:
+        raise MotionpipeError(f"none of the {chosen} training samples of {protocol} has {config.modality} frames")
+    if not usable:
+        raise MotionpipeError(
+            f"all {short} training samples of {protocol} are too short: a clip needs two flow steps (flow.step_s or "
+            "flow.stride) and one more frame"
+        )
+    _say(without + short, chosen, "are too short for a clip" if short else f"have no {config.modality} frames")
+    return usable
+
+
+def labelled_samples(
+    store: Store, shards: Manifest, protocol: str, part: str, modality: str, flow: FlowSection
+) -> list[TrainSample]:
+    """Labelled samples of a part of the protocol that have the modality's streams; one clear error where none has."""
+    plan = planned_by_recording(store)
+    chosen = recordings_in(plan, protocol, part)
+    usable, without = [], 0
+    for summary in shards.shards:
+        for entry in read_report(store, SHARDS, summary.shard).samples:
+            planned = plan[entry.recording_id]
+            if entry.recording_id not in chosen or planned.recording.label is None:
+                continue
+            stride = flow.stride_at(entry.fps)
+            if can_be_read(entry, modality):
+                usable.append(_sample(summary.shard, entry.model_copy(update={"stride": stride}), planned))
+            else:
+                without += 1
+    if not usable:
+        raise MotionpipeError(
+            f"no labelled sample of the {part} part of {protocol} has {modality} frames"
+            + (" (RGB registered to depth)" if modality == "rgbd" else "")
+        )
+    _say(without, without + len(usable), f"of the {part} part have no {modality} frames")
+    return usable
+
+
+def can_be_read(entry: SampleEntry, modality: str) -> bool:
+    """Whether a sample has the modality's streams, in one frame where there are two."""
+    return all(has_stream(entry, stream) for stream in STREAMS[modality]) and (
+        modality != "rgbd" or entry.registered is not None
+    )
+
+
+def _training_pairs(store: Store, flow_name: str, flow: Manifest, protocol: str) -> Found:
+    """(shard, frames, flow, plan) of the training samples; of the reports one shard's at a time is held."""
+    plan = planned_by_recording(store)
+    train = recordings_in(plan, protocol, "train")
+    for summary in flow.shards:
+        entries = [e for e in read_report(store, f"flow/{flow_name}", summary.shard).samples if e.recording_id in train]
+        frames = {e.key: e for e in read_report(store, SHARDS, summary.shard).samples} if entries else {}
+        for entry in entries:
+            yield summary.shard, frames[entry.key], entry, plan[entry.recording_id]
+
+
+def _sample(shard: int, entry: SampleEntry, planned: PlannedRecording) -> TrainSample:
+    recording = planned.recording
+    assert entry.stride is not None
+    motion = np.array(entry.motion, dtype=np.float32)
+    label = -1 if recording.label is None else recording.label
+    group, frames = group_of(recording), entry.num_frames
+    return TrainSample(shard, entry.key, entry.recording_id, group, frames, entry.stride, motion, label)
+
+
+def _say(count: int, of: int, what: str) -> None:
+    if count:
+        click.echo(f"  {count} of {of} training samples {what}", err=True)

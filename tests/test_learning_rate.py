@@ -1,0 +1,20 @@
+import pytest
+import torch
+from motionpipe.jobs.learning_rate import rate_factor, set_learning_rates
+from motionpipe.schemas.recipe import LoopSection
+
+LOOP = LoopSection()
+
+
+def test_rates_warm_up_and_fall():
+    steps = LOOP.model_copy(update={"milestones": (0.5, 0.75)})
+    assert [rate_factor(steps, p) for p in (0, 0.4, 0.5, 0.8)] == pytest.approx([1, 1, 0.1, 0.01])
+    cosine = LOOP.model_copy(update={"schedule": "cosine", "warmup": 0.2})
+    assert [rate_factor(cosine, p) for p in (0, 0.1, 0.2, 0.6, 1)] == pytest.approx([1e-3, 0.5, 1, 0.5, 0])
+
+
+def test_groups_keep_their_own_sizes():
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.0, "full_rate": rate} for rate in (1e-3, 1e-4)]
+    optimiser = torch.optim.Adam(groups)
+    set_learning_rates(optimiser, [1.0, 0.0], LOOP.model_copy(update={"milestones": (0.5,)}), 0.6)
+    assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([1e-4, 0.0])

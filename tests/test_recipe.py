@@ -3,8 +3,7 @@ import math
 
 import pydantic
 import pytest
-from motionpipe.schemas.recipe import Recipe, TrainSection, canonical_hash
-from motionpipe.schemas.section import Section
+from motionpipe.schemas.recipe import Recipe, Section, TrainSection, canonical_hash
 
 SECTIONS = {name: type(getattr(Recipe(), name)) for name in Recipe.model_fields}
 NUMBERS = (int, float, int | None, float | None)

@@ -9,18 +9,11 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
+from .section import Count, Positive, Probability, Section
+
 DigitSpeed = Annotated[float, Field(gt=0, le=36)]
-
-
-class Section(BaseModel):
-    """Frozen, and refuses keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class DataSection(Section):

@@ -1,6 +1,7 @@
 """Small fakes whose truth is known, shared as fixtures (test files cannot import each other)."""
 
 import gzip
+import os
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -8,12 +9,19 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from motionpipe.jobs.cli import main
 from motionpipe.pipeline.depth_codec import encode_d16
 from motionpipe.pipeline.samples import npy_bytes
 from motionpipe.pipeline.store import Store
 from motionpipe.pipeline.write_shard import Sample, write_tar_shard
+
+
+def pytest_configure():
+    """One thread for torch and BLAS: tests are small, and threads that wait for each other crawl on a busy machine."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 @pytest.fixture

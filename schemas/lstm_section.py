@@ -1,0 +1,43 @@
+"""The recipe section of LSTM autoencoders and future predictors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from .section import Probability, Section
+
+Decoder = Literal["reconstruction", "future"]
+
+
+class LSTMSection(Section):
+    """Encoder, decoders and what they are fed with (Srivastava et al. 2015)."""
+
+    decoders: tuple[Decoder, ...] = Field(
+        ("reconstruction", "future"),
+        description="reconstruction alone: autoencoder; future alone: future predictor; both: composite",
+    )
+    conditional: tuple[Decoder, ...] = Field(
+        ("future",), description="decoders that see the frame before: the true one in training, their own at test"
+    )
+    hidden: int = Field(2048, ge=1, le=65_536, description="units of each layer [count]")
+    layers: int = Field(2, ge=1, le=8, description="LSTM layers of the encoder and of each decoder [count]")
+    peephole: bool = Field(True, description="gates see the memory")
+    input_frames: int = Field(10, ge=1, le=1000, description="frames that the encoder reads [count]")
+    future_frames: int = Field(10, ge=1, le=1000, description="frames after these that are predicted [count]")
+    truth_share: Probability = Field(
+        1.0, description="conditional decoders in training: share of steps that see the true frame, not their own"
+    )
+    output: Literal["bernoulli", "gaussian"] = Field(
+        "bernoulli",
+        description="bernoulli: cross-entropy of pixels in 0..1 [nats]; gaussian: half the squared error",
+    )
+
+    @model_validator(mode="after")
+    def _decoders_fit(self) -> LSTMSection:
+        if not self.decoders or len(set(self.decoders)) < len(self.decoders):
+            raise ValueError("decoders are reconstruction, future, or both, each once")
+        if not set(self.conditional) <= set(self.decoders):
+            raise ValueError(f"conditional names {', '.join(self.conditional)}, decoders are {', '.join(self.decoders)}")
+        return self

@@ -126,7 +126,7 @@ def settle_batch_norm(worker: Worker, net: nn.Module) -> None:
     job, learner = worker.job, worker.learner
     learner.begin(net, job, job.loop.epochs - 1)
     for norm in net.modules():
-        if isinstance(norm, nn.BatchNorm2d) and norm.training:
+        if isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d) and norm.training:
             norm.reset_running_stats()
             norm.momentum = None
     for refs in [refs for step in worker.plan(0) for refs in step][:_SETTLE_OVER]:

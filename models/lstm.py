@@ -89,7 +89,9 @@ class Decoder(nn.Module):
         if not self.conditional:
             return self._read(self.stack(None, states, steps)[0])
         if truth_TBD is not None and share == 1:
-            shifted = torch.cat([torch.zeros_like(truth_TBD[:1]), truth_TBD[: steps - 1]])  # no input = an input of zeros
+            shifted = torch.cat(
+                [torch.zeros_like(truth_TBD[:1]), truth_TBD[: steps - 1]]
+            )  # no input = an input of zeros
             return self._read(self.stack(shifted, states, steps)[0])
         return self._run(states, steps, truth_TBD, share)
 

@@ -39,5 +39,7 @@ class LSTMSection(Section):
         if not self.decoders or len(set(self.decoders)) < len(self.decoders):
             raise ValueError("decoders are reconstruction, future, or both, each once")
         if not set(self.conditional) <= set(self.decoders):
-            raise ValueError(f"conditional names {', '.join(self.conditional)}, decoders are {', '.join(self.decoders)}")
+            raise ValueError(
+                f"conditional names {', '.join(self.conditional)}, decoders are {', '.join(self.decoders)}"
+            )
         return self

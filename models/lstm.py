@@ -47,10 +47,10 @@ class Stack(nn.Module):
 
     def forward(self, x_TBD: Tensor | None, states: list[State], steps: int) -> tuple[Tensor, list[State]]:
         """Outputs of the top layer (T, B, H) and the last states."""
-        last = []
+        last: list[State] = []
         for layer, state in zip(self.layers, states, strict=True):
-            x_TBD, state = layer(x_TBD, state, steps)
-            last.append(state)
+            x_TBD, after = layer(x_TBD, state, steps)
+            last.append(after)
         assert x_TBD is not None
         return x_TBD, last
 
@@ -165,7 +165,7 @@ def loss(net: LSTMNet | DistributedDataParallel, batch: SequenceBatch) -> dict[s
     """Scalars of one batch, a frame each, summed over its values; only `loss` carries gradients.
 
     loss: the decoders' losses added up. reconstruction, future: each by itself, [nats] or half a squared error.
-    floor: the future's loss of a perfect prediction (grey targets are not free). constant: that of the mean frame value.
+    floor: the future's loss of a perfect prediction (grey targets are not free). constant: that of the mean value.
     In training mode conditional decoders are told the truth; in evaluation mode they run freely.
     """
     core = net.module if isinstance(net, DistributedDataParallel) else net

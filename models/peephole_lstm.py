@@ -58,7 +58,7 @@ class PeepholeLSTM(nn.Module):
         projected = state[0].new_zeros(0) if x_TBD is None else x_TBD @ self.weight_x.T
         device = state[0].device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-        outputs, h, c = _Recurrence.apply(
+        outputs, h, c = _Recurrence.apply(  # type: ignore[no-untyped-call]
             projected.to(self.bias.dtype), self.weight_h, self.bias, self.peephole, state[0], state[1], steps, dtype
         )
         return outputs, (h, c)
@@ -77,7 +77,7 @@ class _Recurrence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0913, PLR0917  # autograd passes tensors one by one
         ctx: Any,
         projected: Tensor,
         weight_h: Tensor,

@@ -307,7 +307,10 @@ def kill_when(words, condition):
 def stop_when(words, condition, number):
     """The same with any signal; returns the exit code."""
     command = [sys.executable, "-m", "motionpipe", *map(str, words)]
+    # a test run in the background ignores interrupts, and would hand that down
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 120
     while not condition():
         assert process.poll() is None, "it ended before it could be stopped"

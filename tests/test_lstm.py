@@ -47,7 +47,7 @@ def test_each_variant_overfits_one_batch(config):
     net = build(config.model_copy(update={"hidden": 32}), VALUES)
     batch = SequenceBatch((frames(batch=4) > 0.5).float())
     optimiser = torch.optim.Adam(net.parameters(), lr=0.03)
-    first = float(lstm.loss(net, batch)["loss"])
+    first = lstm.loss(net, batch)["loss"].item()
     for _ in range(120):
         optimiser.zero_grad()
         lstm.loss(net, batch)["loss"].backward()

@@ -440,6 +440,19 @@ def classify(
 
 
 @main.command()
+@click.option("--run", "run_name", default=None, help="Pre-training run that predicts.")
+@click.option("--key", default=None, help="Test sample to predict [default: three of different classes].")
+@click.option("--start", type=click.IntRange(0), default=None, help="First frame [default: before most motion].")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=None, help="PNG to write, with --key.")
+@store_option
+def predict(run_name: str | None, key: str | None, start: int | None, out: Path | None, store_uri: str | None) -> None:
+    """Draw what a run expects to move next, beside what did."""
+    from .predict import predict as run
+
+    run(open_store(store_uri), run_name, key, start, out)
+
+
+@main.command()
 @click.option("--run", "run_name", default=None, help="Classifier to score.")
 @click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
 @click.option("--allow-leak", is_flag=True, help="Score although training saw test recordings; the figure is marked.")

@@ -14,17 +14,19 @@ from jinja2 import Environment, StrictUndefined
 from .. import __version__
 from ..pipeline.store import Store
 from .inventory import command_for
+from .predict import open_predictor, pictures
 from .report_codebook import codebook_figure, codebook_gallery
 from .report_content import Book, ConfusionPair, Content, Run, collect
 from .report_figures import confusion_figure, evaluation_figure, run_figure
 from .report_motion import FlowSheet, flow_sheet
 from .report_registration import RegistrationSheet, registration_sheet
-from .report_samples import Image, Shown, contact_sheet
+from .report_samples import Image, Shown, contact_sheet, inlined_png
 from .status import file_size
 
 PAGE = "report/index.html"
 _MOST_FLOWS = 3
 _MOST_FIGURES = 12
+_MOST_PREDICTED, _PREDICTED_CLIPS = 3, 2
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ class Illustrated:
     registration: RegistrationSheet | None
     flows: Sequence[FlowSheet]
     books: Sequence[tuple[Book, Image, Image]]
-    runs: Sequence[tuple[Run, Image | None]]
+    runs: Sequence[tuple[Run, Image | None, Sequence[Image]]]
     confusions: Sequence[tuple[ConfusionPair, Image]]
     evaluations: Sequence[tuple[dict[str, Any], Image]]
 
@@ -64,11 +66,29 @@ def illustrate(store: Store, content: Content) -> Illustrated:
         registration=registration_sheet(store, shown),
         flows=[sheet for sheet in sheets if sheet],
         books=[(book, codebook_figure(book), codebook_gallery(book)) for book in content.books[:_MOST_FIGURES]],
-        runs=[(run, run_figure(run) if len(run.rows) > 1 else None) for run in content.runs[:_MOST_FIGURES]],
+        runs=_illustrated_runs(store, content.runs[:_MOST_FIGURES]),
         confusions=_with_figures(content.confusions, confusion_figure),
         # one seed of each: figures of the others look alike
         evaluations=_with_figures([group.rows[0] for group in content.evaluations], evaluation_figure),
     )
+
+
+def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Image | None, list[Image]]]:
+    """Curves of each run, and predictions of the first finished ones that predict flow."""
+    predicting = [run for run in runs if run.artefact.finished and run.artefact.identity.stage == "train"]
+    shown = {run.artefact.name for run in predicting[:_MOST_PREDICTED]}
+    return [
+        (
+            run,
+            run_figure(run) if len(run.rows) > 1 else None,
+            _predictions(store, run) if run.artefact.name in shown else [],
+        )
+        for run in runs
+    ]
+
+
+def _predictions(store: Store, run: Run) -> list[Image]:
+    return [inlined_png(data) for data in pictures(open_predictor(store, run.artefact.name), _PREDICTED_CLIPS)]
 
 
 def render(store: Store, content: Content, illustrated: Illustrated) -> str:

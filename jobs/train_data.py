@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import click
@@ -24,6 +25,7 @@ from ..schemas.recording import PlannedRecording
 from ..schemas.report import Manifest, SampleEntry
 from .train_job import TrainJob
 
+_PART_WORDS = {"train": "training", "test": "test"}
 FLOW_SEEN = ("step_s", "stride", "cell")
 """Fields of `[flow]` that the frames of a run's clips depend on."""
 Found = Iterator[tuple[int, SampleEntry, SampleEntry, PlannedRecording]]
@@ -48,42 +50,54 @@ def flow_of(run: Manifest) -> FlowSection:
 
 
 def flow_samples(
-    store: Store, flow_name: str, flow: Manifest, protocol: str, config: TrainSection
+    store: Store, flow_name: str, flow: Manifest, protocol: str, config: TrainSection, part: str = "train"
 ) -> list[TrainSample]:
-    """Samples of the protocol's training part that have the modality's streams and are long enough for a clip.
-
-    Streams that the flow does not lie on must be registered to those that it does.
-    """
-    grid_stream = STREAM_OF_METHOD[flow.identity.section["method"]]
-    needed = STREAMS[config.modality]
-    chosen = unregistered = without = short = 0
-    usable = []
-    for shard, frames, entry, planned in _training_pairs(store, flow_name, flow, protocol):
-        chosen += 1
-        sample = _sample(shard, entry, planned)
-        if needed != (grid_stream,) and not frames.registered:
-            unregistered += 1
-        elif not all(has_stream(frames, stream) for stream in needed):
-            without += 1
-        elif not sample.num_starts:
-            short += 1
-        else:
-            usable.append(sample)
+    """Samples of a part of the protocol that the network can learn from; one clear error where there are none."""
+    usable, left_out = sort_flow_samples(store, flow_name, flow, protocol, config, part)
+    unregistered, without, short = (left_out[why] for why in ("unregistered", "without", "short"))
+    chosen = len(usable) + sum(left_out.values())
+    samples = f"{_PART_WORDS[part]} samples of {protocol}"
     if chosen and unregistered == chosen:
+        grid_stream = STREAM_OF_METHOD[flow.identity.section["method"]]
         raise MotionpipeError(
-            f"modality {config.modality} reads {' and '.join(needed)}, the flow lies on the {grid_stream} frames "
-            f"and RGB is not registered to depth; set train.modality={grid_stream}"
+            f"modality {config.modality} reads {' and '.join(STREAMS[config.modality])}, the flow lies on the "
+            f"{grid_stream} frames and RGB is not registered to depth; set train.modality={grid_stream}"
         )
-    _say(unregistered, chosen, "have RGB that is not registered to depth")
+    _say(unregistered, chosen, f"{_PART_WORDS[part]} samples have RGB that is not registered to depth")
     if not usable and not short:
-        raise MotionpipeError(f"none of the {chosen} training samples of {protocol} has {config.modality} frames")
+        raise MotionpipeError(f"none of the {chosen} {samples} has {config.modality} frames")
     if not usable:
         raise MotionpipeError(
-            f"all {short} training samples of {protocol} are too short: a clip needs two flow steps (flow.step_s or "
-            "flow.stride) and one more frame"
+            f"all {short} {samples} are too short: a clip needs two flow steps (flow.step_s or flow.stride) and one "
+            "more frame"
         )
-    _say(without + short, chosen, "are too short for a clip" if short else f"have no {config.modality} frames")
+    why = "are too short for a clip" if short else f"have no {config.modality} frames"
+    _say(without + short, chosen, f"{_PART_WORDS[part]} samples {why}")
     return usable
+
+
+def sort_flow_samples(
+    store: Store, flow_name: str, flow: Manifest, protocol: str, config: TrainSection, part: str
+) -> tuple[list[TrainSample], Counter[str]]:
+    """Samples of a part that have the modality's streams and are long enough for a clip, and why others do not.
+
+    Streams that the flow does not lie on must be registered to those that it does. Counts are "unregistered",
+    "without" (a stream) and "short".
+    """
+    needed = STREAMS[config.modality]
+    on_grid = needed == (STREAM_OF_METHOD[flow.identity.section["method"]],)
+    left_out, usable = Counter[str](), []
+    for shard, frames, entry, planned in _flow_pairs(store, flow_name, flow, protocol, part):
+        sample = _sample(shard, entry, planned)
+        if not on_grid and not frames.registered:
+            left_out["unregistered"] += 1
+        elif not all(has_stream(frames, stream) for stream in needed):
+            left_out["without"] += 1
+        elif not sample.num_starts:
+            left_out["short"] += 1
+        else:
+            usable.append(sample)
+    return usable, left_out
 
 
 def labelled_samples(
@@ -108,7 +122,7 @@ def labelled_samples(
             f"no labelled sample of the {part} part of {protocol} has {modality} frames"
             + (" (RGB registered to depth)" if modality == "rgbd" else "")
         )
-    _say(without, without + len(usable), f"of the {part} part have no {modality} frames")
+    _say(without, without + len(usable), f"{_PART_WORDS[part]} samples have no {modality} frames")
     return usable
 
 
@@ -119,10 +133,10 @@ def can_be_read(entry: SampleEntry, modality: str) -> bool:
     )
 
 
-def _training_pairs(store: Store, flow_name: str, flow: Manifest, protocol: str) -> Found:
-    """(shard, frames, flow, plan) of the training samples; of the reports one shard's at a time is held."""
+def _flow_pairs(store: Store, flow_name: str, flow: Manifest, protocol: str, part: str) -> Found:
+    """(shard, frames, flow, plan) of a part's samples; of the reports one shard's at a time is held."""
     plan = planned_by_recording(store)
-    train = recordings_in(plan, protocol, "train")
+    train = recordings_in(plan, protocol, part)
     for summary in flow.shards:
         entries = [e for e in read_report(store, f"flow/{flow_name}", summary.shard).samples if e.recording_id in train]
         frames = {e.key: e for e in read_report(store, SHARDS, summary.shard).samples} if entries else {}
@@ -141,4 +155,4 @@ def _sample(shard: int, entry: SampleEntry, planned: PlannedRecording) -> TrainS
 
 def _say(count: int, of: int, what: str) -> None:
     if count:
-        click.echo(f"  {count} of {of} training samples {what}", err=True)
+        click.echo(f"  {count} of {of} {what}", err=True)

@@ -36,6 +36,10 @@ class StoredClips:
         self._frames = _Entries(store, SHARDS)
         self._flow = _Entries(store, flow_folder) if flow_folder else None
 
+    def fps(self, sample: TrainSample) -> float:
+        """Frames a second of a sample."""
+        return self._frames.of(sample).fps
+
     def frames(self, sample: TrainSample, numbers: Sequence[int]) -> tuple[dict[str, npt.NDArray[Any]], Grid]:
         """The modality's streams, frames (T, H, W[, 3]) of the grid's size, and that grid."""
         entry = self._frames.of(sample)

@@ -31,6 +31,7 @@ from motionpipe.pipeline.batches_atomic_flow import build_batch
 from motionpipe.pipeline.clip_plan import ClipRef
 from motionpipe.pipeline.generate_ntu import GeneratorConfig, list_recordings, write_recording
 from motionpipe.pipeline.read_sample import read_array
+from motionpipe.pipeline.splits import planned_by_recording
 from motionpipe.pipeline.store import Store
 from motionpipe.pipeline.stored_clips import StoredClips
 
@@ -463,3 +464,20 @@ def test_a_second_writer_is_told_to_wait(source, recipe, tmp_path):
 
 def test_stages_after_shard_go_on_with_its_recipe(store):
     assert "nothing to do" in run("flow", "--store", store, "--workers", 0)
+
+
+def test_predict_draws_test_samples_beside_the_truth(store, tmp_path):
+    lines = run("predict", "--run", "a", "--store", store).splitlines()
+    assert lines
+    for line in lines:
+        assert Path(line).read_bytes().startswith(b"\x89PNG")
+    keys = {row.recording.splits["xsub"]: row.key for row in planned_by_recording(Store(str(store))).values()}
+    run("predict", "--run", "a", "--store", store, "--key", keys["test"], "--start", 0, "--out", tmp_path / "one.png")
+    assert (tmp_path / "one.png").exists()
+    for words, message in (
+        (("--key", keys["train"]), "is no test sample of xsub"),
+        (("--key", keys["test"], "--start", 99), "has clips from frames 0 to"),
+        (("--run", "other"), "motionpipe train-cluster"),
+        (("--out", tmp_path / "three.png"), "choose its sample with --key"),
+    ):
+        assert message in run("predict", "--run", "a", "--store", store, *words, code=1)

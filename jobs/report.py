@@ -75,8 +75,7 @@ def illustrate(store: Store, content: Content) -> Illustrated:
 
 def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Image | None, list[Image]]]:
     """Curves of each run, and predictions of the first finished ones that predict flow."""
-    predicting = [run for run in runs if run.artefact.finished and run.artefact.identity.stage == "train"]
-    shown = {run.artefact.name for run in predicting[:_MOST_PREDICTED]}
+    shown = {run.artefact.name for run in [run for run in runs if _predicts(store, run)][:_MOST_PREDICTED]}
     return [
         (
             run,
@@ -85,6 +84,16 @@ def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Imag
         )
         for run in runs
     ]
+
+
+def _predicts(store: Store, run: Run) -> bool:
+    """Whether it was pre-trained to its end, and its weights and its flow are still there."""
+    artefact = run.artefact
+    if artefact.manifest is None or artefact.identity.stage != "train":
+        return False
+    weights = [f"{artefact.folder}/{line.file}" for line in artefact.manifest.shards]
+    flow = f"flow/{artefact.info['flow']}/manifest.json"
+    return bool(weights) and all(store.exists(name) for name in (*weights, flow))
 
 
 def _predictions(store: Store, run: Run) -> list[Image]:

@@ -53,7 +53,9 @@ class Predictor:
             raise MotionpipeError(f"--start {start}: {sample.key} has clips from frames 0 to {sample.num_starts - 1}")
         clip = predict_flow(self.net, self.clips, sample, start, config)
         step_ms, label = 1000 * sample.stride / self.clips.fps(sample), planned.recording.label_name or ""
-        return start, prediction_png(ShownPrediction(self.run, sample.key, label, step_ms, self.unit, clip))
+        return start, prediction_png(
+            ShownPrediction(self.run, sample.key, label, step_ms, self.unit, config.from_pair, clip)
+        )
 
 
 def predict(store: Store, run: str | None, key: str | None, start: int | None, out: Path | None) -> None:

@@ -22,13 +22,17 @@ _TILE_IN, _DPI = 1.35, 100
 
 @dataclass(frozen=True)
 class ShownPrediction:
-    """A prediction and whose it is; step_ms: length of a step; unit: of the flow, m or px."""
+    """A prediction and whose it is.
+
+    step_ms: length of a step; unit: of the flow, m or px; from_pair: the first map is that between the two frames.
+    """
 
     run: str
     key: str
     label: str
     step_ms: float
     unit: str
+    from_pair: bool
     clip: PredictedFlow
 
 
@@ -47,14 +51,14 @@ def prediction_png(shown: ShownPrediction) -> bytes:
                 _tile(axes[row, step + 1], fp.wheel_colours(flow[step, :2], scale, known))
                 if has_away:
                     _tile(axes[row + 2, step + 1], fp.diverging_colours(flow[step, 2], scale_away, known))
-            axes[0, step + 1].set_title(f"+{(step + 1) * shown.step_ms:.0f} ms")
+            axes[0, step + 1].set_title(f"+{(step + (not shown.from_pair)) * shown.step_ms:.0f} ms")
             if known.any():
                 axes[1, step + 1].set_xlabel(f"error {_length(error, shown.unit)}\nof {_length(motion, shown.unit)}")
         _sides(axes, shown, scale, scale_away)
         label = f" ({shown.label})" if shown.label else ""
         figure.suptitle(
             f"{shown.key}{label}, run {shown.run}: frames {clip.start} and {clip.start + clip.stride}, and the "
-            f"{steps} steps after them",
+            f"{steps} steps {'from the first' if shown.from_pair else 'after them'}",
             x=0.01,
             ha="left",
             fontsize=10,

@@ -43,7 +43,7 @@ def read_clip_and_flow(
 
     Steps after the recording's end are invalid. Mirroring turns the images and negates δx.
     """
-    pairs = sample.future_pairs(ref.start, config.steps)
+    pairs = sample.future_pairs(ref.start, config.steps, config.from_pair)
     streams, grid = clips.frames(sample, [ref.start, ref.start + sample.stride])
     flow, weight = clips.flow(sample, pairs, grid)
     y, x = crop_corner(grid, config.crop, ref.crop_y, ref.crop_x)

@@ -40,10 +40,13 @@ class TrainSample:
         """First frames t of clips that have both input frames and at least one flow after them."""
         return max(0, self.num_frames - 2 * self.stride)
 
-    def future_pairs(self, start: int, steps: int) -> list[int]:
-        """Flow pairs t + s, t + 2s, … of a clip that begins at frame `start`, as far as the recording goes."""
-        last = self.num_frames - 1 - self.stride
-        return [pair for k in range(1, steps + 1) if (pair := start + k * self.stride) <= last]
+    def future_pairs(self, start: int, steps: int, from_pair: bool = False) -> list[int]:
+        """Flow pairs t + s, t + 2s, … of a clip that begins at frame t = `start`, as far as the recording goes.
+
+        `from_pair`: they begin with t, the motion between the two input frames.
+        """
+        last, first = self.num_frames - 1 - self.stride, 0 if from_pair else 1
+        return [pair for k in range(first, steps + first) if (pair := start + k * self.stride) <= last]
 
 
 @dataclass(frozen=True)

@@ -292,6 +292,9 @@ class TrainSection(LoopSection):
         (64, 32), description="channels after each x2 transposed convolution [count]"
     )
     steps: int = Field(8, ge=1, le=64, description="flow maps predicted, n [count]")
+    from_pair: bool = Field(
+        False, description="the first of them is the motion between the two input frames (true), or that after (false)"
+    )
     feedback: bool = Field(False, description="decoder input: its previous output (true) or zeros (false)")
     target: Literal["hard", "soft"] = Field(
         "hard",

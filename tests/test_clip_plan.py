@@ -53,6 +53,7 @@ def test_future_pairs_are_a_stride_apart_and_end_with_the_recording():
     assert one.future_pairs(0, 3) == [2, 4, 6]
     assert one.future_pairs(0, 9) == [2, 4, 6, 8]
     assert one.future_pairs(7, 3) == [9]
+    assert one.future_pairs(1, 3, from_pair=True) == [1, 3, 5]
     assert all(one.future_pairs(t, 3) for t in range(one.num_starts))
     assert one.future_pairs(one.num_starts, 3) == []
 

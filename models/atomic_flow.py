@@ -213,9 +213,16 @@ def loss(net: AtomicFlowNet, batch: AtomicFlowBatch, progress: float = 1.0) -> d
 
     With a learnable codebook the loss has two terms more, and there are weighted (the cross-entropy alone),
     reconstruction and usage (unweighted, in squared units of the codebook and in nats), perplexity and temperature.
+
+    Under autocast the network alone runs in mixed precision; targets and losses are float32.
     """
-    codes = encode(batch.flow, net.centres.detach(), net.clip, net.scale)
     logits: Tensor = net(batch.frames, batch.flow.shape[1])
+    with torch.autocast(logits.device.type, enabled=False):
+        return _losses(net, batch, logits.float(), progress)
+
+
+def _losses(net: AtomicFlowNet, batch: AtomicFlowBatch, logits: Tensor, progress: float) -> dict[str, Tensor]:
+    codes = encode(batch.flow, net.centres.detach(), net.clip, net.scale)
     extra: dict[str, Tensor] = {}
     if net.offsets is not None:
         total, unweighted, extra = _learnable_loss(net, batch, codes, logits, progress)

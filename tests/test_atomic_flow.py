@@ -272,6 +272,20 @@ def test_a_learnable_codebook_adds_its_terms():
     assert net.offsets.grad.abs().max() > 0
 
 
+@pytest.mark.parametrize("target", ["hard", "soft", "learnable"])
+def test_under_autocast_targets_and_losses_are_float32(target):
+    learns = target == "learnable"
+    config = TINY if learns else TINY.model_copy(update={"target": target})
+    net, batch = net_of(config, book=learnable_codebook() if learns else codebook()), random_batch(TINY)
+    logits = net(batch.frames, batch.flow.shape[1]).detach().bfloat16()
+    net.forward = lambda frames, steps: logits  # what the network says, so that only the losses can differ
+    plain = loss(net, batch, 1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = loss(net, batch, 1.0)
+    assert mixed["loss"].dtype == torch.float32
+    assert all(torch.equal(plain[name], mixed[name]) for name in plain)
+
+
 def test_the_cross_entropy_does_not_move_the_centres():
     config = TINY.model_copy(update={"codebook_alpha": 0.0})
     net = net_of(config, book=learnable_codebook())

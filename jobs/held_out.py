@@ -45,9 +45,12 @@ def held_out_figures(worker: Worker, net: nn.Module, progress: float) -> dict[st
 
 @contextmanager
 def _statistics_of_the_batch(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode, except that batch norm normalises with what it sees and keeps nothing of it."""
+    """Evaluation mode, except that batch norm normalises with what it sees and keeps nothing of it.
+
+    That of a frozen encoder does not do so in training either.
+    """
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d) and m.training]
     net.eval()
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.train()
         norm.track_running_stats = False

@@ -117,14 +117,14 @@ def train(worker: Worker) -> None:
 
 
 @torch.no_grad()
-def settle_batch_norm(worker: Worker, net: nn.Module) -> None:
+def settle_batch_norm(worker: Worker, net: nn.Module, epoch: int) -> None:
     """Take the running statistics anew, as plain means over the first micro-batches of the plan.
 
-    What the loop gathered on the way is of one rank's micro-batches; this is the same for any number of workers. An
-    encoder that stayed frozen to the end keeps what it came with.
+    What the loop gathered on the way is of one rank's micro-batches; this is the same for any number of workers.
+    epoch: the one that the weights are of; an encoder that was frozen up to then keeps what it came with.
     """
     job, learner = worker.job, worker.learner
-    learner.begin(net, job, job.loop.epochs - 1)
+    learner.begin(net, job, epoch)
     for norm in net.modules():
         if isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d) and norm.training:
             norm.reset_running_stats()
@@ -246,9 +246,11 @@ def _end_epoch(at: Position, held_out: dict[str, float], net: nn.Module, files: 
 
 def _end_run(worker: Worker, files: RunFiles, net: nn.Module, optimiser: torch.optim.Optimizer, at: Position) -> None:
     """The last checkpoint: the weights that the run is known by."""
+    kept = at.epoch - 1
     if worker.job.loop.patience is not None:
         net.load_state_dict(files.best()["model"])
-    settle_batch_norm(worker, net)
+        kept = at.best_epoch
+    settle_batch_norm(worker, net, kept)
     files.save(at.step, _state(worker.job, net, optimiser, at))
 
 

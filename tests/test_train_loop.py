@@ -215,6 +215,29 @@ def test_a_frozen_encoder_keeps_its_weights_and_statistics(store, data):
     assert state["model"]["labels"].tolist() == [7, 9]
 
 
+def test_held_out_clips_are_normalised_as_those_of_training_where_the_encoder_is_frozen(store, data):
+    """Whatever clips are held out together, a frozen encoder shows the same of each."""
+    run(job_of(store, "pre"), data)
+    init = (store, RunFiles(store, "pre").checkpoints()[-1])
+    rows = []
+    for size in (1, 2):
+        update = {"epochs": 1, "frozen_rate": 1e-12, "micro_batch": size, "holdout": 0.3}
+        job = job_of(store, f"held{size}", finetune=FINETUNE.model_copy(update=update), init=init)
+        run(job, data)
+        rows.append(rows_of(job)[-1]["held_out_loss"])
+    assert rows[0] == pytest.approx(rows[1], abs=2e-6)
+
+
+def test_the_encoder_of_a_best_epoch_that_was_frozen_keeps_its_statistics(store, data):
+    run(job_of(store, "pre"), data)
+    init = (store, RunFiles(store, "pre").checkpoints()[-1])
+    update = {"holdout": 0.3, "patience": 1, "epochs": 9, "frozen_epochs": 1, "encoder_rate": 10.0, "head_rate": 10.0}
+    state = run(job_of(store, "tuned", finetune=FINETUNE.model_copy(update=update), init=init), data)
+    assert state["position"]["best_epoch"] == 0
+    before = load_checkpoint(*init)["model"]
+    assert all(torch.equal(before[name], state["model"][name]) for name in before if name.startswith("encoder."))
+
+
 def test_a_classifier_learns_the_direction_by_heart(store, data):
     config = FINETUNE.model_copy(
         update={

@@ -98,6 +98,8 @@ def experiment(given: argparse.Namespace) -> None:
     bench = Bench(pack, PackedClips(pack), Store.at(str(given.out)), changes, device, options)
     variants = [parse_variant(text, pack) for text in given.variant]
     results = given.out / "results.jsonl"
+    for row in read_results(results):
+        _require_same(bench, variants, row, results)
     for seed in range(given.seeds):
         for variant in variants:
             if (variant.name, seed) not in {(row["variant"], row["seed"]) for row in read_results(results)}:
@@ -111,7 +113,7 @@ def experiment(given: argparse.Namespace) -> None:
 def run_variant(bench: Bench, variant: Variant, seed: int) -> dict[str, Any]:
     """Pre-train, probe, fine-tune, test: the figures of one line."""
     name, began = f"{variant.name}-s{seed}", time.monotonic()
-    row: dict[str, Any] = {"variant": variant.name, "seed": seed, "book": variant.book, "changes": variant.changes}
+    row: dict[str, Any] = {"variant": variant.name, "seed": seed, **_settings(bench, variant)}
     network = bench.section("train", variant.changes | {"train.seed": seed})
     finetune = bench.section("finetune", variant.changes | {"finetune.seed": seed})
     init = None
@@ -120,7 +122,7 @@ def run_variant(bench: Bench, variant: Variant, seed: int) -> dict[str, Any]:
             store=bench.store,
             run=name,
             learner="atomic-flow",
-            made_from=_made_from(bench.pack, variant, vars(network)),
+            made_from=_made_from(bench.pack, variant, [vars(network)]),
             network=network,
             cell=network.cell,
             flow_folder="pack",
@@ -136,7 +138,7 @@ def run_variant(bench: Bench, variant: Variant, seed: int) -> dict[str, Any]:
         store=bench.store,
         run=f"{name}-tuned",
         learner="atomic-flow/classify",
-        made_from=_made_from(bench.pack, variant, vars(network) | vars(finetune)),
+        made_from=_made_from(bench.pack, variant, [vars(network), vars(finetune)]),
         network=network,
         cell=network.cell,
         finetune=finetune,
@@ -146,6 +148,24 @@ def run_variant(bench: Bench, variant: Variant, seed: int) -> dict[str, Any]:
     row["finetune"] = _train(bench, tuned, TrainSamples.split(learned, finetune.holdout, finetune.seed))
     row["test"] = _test(bench, tuned)
     return row | {"seconds": round(time.monotonic() - began, 1)}
+
+
+def _settings(bench: Bench, variant: Variant) -> dict[str, Any]:
+    """What the figures of a variant follow from, beside the seed."""
+    made_from = [bench.pack.meta["shards"], bench.pack.meta["flow"]]
+    return {"pack": made_from, "book": variant.book, "changes": bench.changes | variant.changes}
+
+
+def _require_same(bench: Bench, variants: list[Variant], row: dict[str, Any], results: Path) -> None:
+    """Raise where a line of an asked variant is there that was made otherwise: no table is of two experiments."""
+    for variant in variants:
+        settings = _settings(bench, variant)
+        there = {name: row.get(name) for name in settings}
+        if row["variant"] == variant.name and there != settings:
+            raise MotionpipeError(
+                f"{results} has {variant.name} of {json.dumps(there)}, this command asks for {json.dumps(settings)}; "
+                "name it otherwise, or use another --out"
+            )
 
 
 def changed_section(values: dict[str, Any], name: str, changes: dict[str, Any]) -> Any:
@@ -160,6 +180,8 @@ def changed_section(values: dict[str, Any], name: str, changes: dict[str, Any]) 
     merged = {**values, **own}
     if "global_batch" in merged and merged["global_batch"] % merged["micro_batch"]:
         raise MotionpipeError(f"{name}.global_batch must be a multiple of {name}.micro_batch")
+    if merged.get("patience") is not None and not merged["holdout"]:
+        raise MotionpipeError(f"{name}.patience watches the held-out loss: set {name}.holdout too, for example 0.1")
     return SimpleNamespace(**merged)
 
 
@@ -206,8 +228,8 @@ def _spread(values: list[float]) -> str:
     return f"{fmean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
 
 
-def _made_from(pack: Pack, variant: Variant, config: dict[str, Any]) -> str:
-    return json.dumps([pack.meta["shards"], pack.meta["flow"], variant.book, config], sort_keys=True)
+def _made_from(pack: Pack, variant: Variant, sections: list[dict[str, Any]]) -> str:
+    return json.dumps([pack.meta["shards"], pack.meta["flow"], variant.book, sections], sort_keys=True)
 
 
 def _train(bench: Bench, job: TrainJob, samples: TrainSamples) -> dict[str, Any]:

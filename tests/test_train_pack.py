@@ -110,6 +110,7 @@ def test_a_file_that_is_no_pack_is_one_clear_line(tmp_path, capsys):
         (["--variant", "8=book,train.crop=64"], "what the pack was made for"),
         (["--variant", "8=book", "--set", "steps=3"], "expected section.field=value"),
         (["--variant", "8=book", "--set", "train.micro_batch=3"], "must be a multiple"),
+        (["--variant", "8=book", "--set", "train.patience=2"], "set train.holdout too"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_clear_line(file, tmp_path, capsys, words, message):
@@ -143,4 +144,5 @@ sys.exit(main({words!r}))
     assert "± " in done.stdout
     before = (out / "results.jsonl").read_bytes()
     assert main(words) == 0  # everything is there
+    assert main([*words, "--set", "finetune.epochs=1"]) == 1  # lines of other settings are no part of its table
     assert (out / "results.jsonl").read_bytes() == before

@@ -67,7 +67,7 @@ def predict(store: Store, run: str | None, key: str | None, start: int | None, o
     if out is not None and len(rows) > 1:
         raise MotionpipeError("--out is for one picture; choose its sample with --key")
     for row in rows:
-        sample = _sample_of(predictor, row)
+        sample = _sample_of(predictor, row, key)
         at, png = predictor.picture(sample, row, start)
         if out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def open_predictor(store: Store, run: str) -> Predictor:
 def pictures(predictor: Predictor, count: int) -> Iterator[bytes]:
     """PNGs of a few test samples of different classes."""
     for row in _shown_rows(predictor, count):
-        yield predictor.picture(_sample_of(predictor, row), row, None)[1]
+        yield predictor.picture(_sample_of(predictor, row, None), row, None)[1]
 
 
 def _shown_rows(predictor: Predictor, count: int) -> list[PlannedRecording]:
@@ -108,14 +108,18 @@ def _shown_rows(predictor: Predictor, count: int) -> list[PlannedRecording]:
     return choose([row for row in read_plan(predictor.store) if row.recording_id in known], count)
 
 
-def _sample_of(predictor: Predictor, row: PlannedRecording) -> TrainSample:
+def _sample_of(predictor: Predictor, row: PlannedRecording, key: str | None) -> TrainSample:
+    """The sample that `key` names; of a recording in segments its first where the key is the recording's."""
     own = [sample for sample in predictor.samples if sample.recording_id == row.recording_id]
     if not own:
         raise MotionpipeError(
             f"{row.key} is no test sample of {predictor.trained.identity.data['protocol']} with flow, and a network is "
             "not judged by what it was trained on"
         )
-    return own[0]
+    named = [sample for sample in own if sample.key == key]
+    if not named and key not in (None, row.key, row.recording_id, row.path):
+        raise MotionpipeError(f"run {predictor.run} predicts of {row.key} {', '.join(s.key for s in own)}, not {key}")
+    return (named or own)[0]
 
 
 def _before_most_motion(sample: TrainSample, steps: int) -> int:

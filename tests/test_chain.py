@@ -477,6 +477,7 @@ def test_predict_draws_test_samples_beside_the_truth(store, tmp_path):
     for words, message in (
         (("--key", keys["train"]), "is no test sample of xsub"),
         (("--key", keys["test"], "--start", 99), "has clips from frames 0 to"),
+        (("--key", keys["test"] + "-s7"), f"predicts of {keys['test']} {keys['test']}, not {keys['test']}-s7"),
         (("--run", "other"), "motionpipe train-cluster"),
         (("--out", tmp_path / "three.png"), "choose its sample with --key"),
     ):

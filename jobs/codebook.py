@@ -77,11 +77,12 @@ def default_name(flow_name: str, flow_components: int, config: CodebookSection) 
 
 
 def export_learned(store: Store, recipe: Recipe, run: str, checkpoint: str, options: RunOptions) -> None:
-    """Write the centres that a finished run has learned as codebook RUN@learned, with targets, unless these stand."""
+    """Write the centres that a finished run has learned as codebook RUN@learned, with targets, unless these stand.
+
+    MotionpipeError where those of another run of this name stand.
+    """
     book = f"{run}@learned"
     folder = f"codebook/{book}"
-    if store.exists(f"targets/{book}/manifest.json"):
-        return
     parent_name = json.loads(store.read_bytes(f"runs/{run}/identity.json"))["info"]["codebook"]
     parent, _ = read_codebook(store, parent_name)
     begun = json.loads(store.read_bytes(f"codebook/{parent_name}/report.json"))
@@ -94,12 +95,14 @@ def export_learned(store: Store, recipe: Recipe, run: str, checkpoint: str, opti
         data={"protocol": begun["protocol"], "run": run},
         parents={"flow": flow.hash, "checkpoint": sha256},
     )
-    entries = _training_entries(store, begun["flow"], flow, begun["protocol"])
-    training = _training_flow(store, begun["flow"], flow, entries)
-    learned = codebook_of(load_checkpoint(store, checkpoint)["model"])
-    fitted = Fitted(replace(parent, centres=learned.centres), begun["fitted_cells"], ())
     with artefact_lock(store, folder):
         open_artefact(store, folder, identity, recipe, {"flow": begun["flow"]})
+        if store.exists(f"targets/{book}/manifest.json"):
+            return
+        entries = _training_entries(store, begun["flow"], flow, begun["protocol"])
+        training = _training_flow(store, begun["flow"], flow, entries)
+        learned = codebook_of(load_checkpoint(store, checkpoint)["model"])
+        fitted = Fitted(replace(parent, centres=learned.centres), begun["fitted_cells"], ())
         config = CodebookSection.model_validate(made.section)
         if not store.exists(f"{folder}/report.json"):
             save_codebook(training, folder, identity, config, fitted, begun["flow_statistics"], options)

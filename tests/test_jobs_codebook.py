@@ -113,6 +113,12 @@ def test_a_learnable_codebook_is_learned_and_exported(chain, recipe):
     assert "finished already" in run(*words, *options(chain))
     run("embed", "--run", "b", *options(chain))
     run("verify", "--deep", "--workers", 0, "--store", chain)
+    shutil.move(chain / "runs/b", chain.parent / "b-before")
+    output = run(*words, "--set", "train.seed=1", *options(chain), code=1)
+    assert "codebook/b@learned" in output.splitlines()[-1]
+    assert "made from another checkpoint" in output
+    shutil.rmtree(chain / "runs/b")
+    shutil.move(chain.parent / "b-before", chain / "runs/b")
 
 
 def test_soft_targets_train(chain, recipe):

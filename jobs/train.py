@@ -40,13 +40,15 @@ def train_cluster(
     """Pre-train `run` to its last epoch, from wherever it stands."""
     require_runnable(store, recipe.train, options)
     parents = find_parents(store, recipe, book)
-    recipe = recipe.model_copy(update={"train": resolve_modality(recipe.train, parents.flow)})
-    config, flow = recipe.train, parents.flow.identity.section
+    config, flow = resolve_modality(recipe.train, parents.flow), parents.flow.identity.section
     codebook, sha256 = read_codebook(store, parents.book)
+    seen = {name: flow[name] for name in FLOW_SEEN}
+    # the recipe beside the run is the one to fine-tune with: it says how the flow was made, whatever was asked here
+    recipe = recipe.model_copy(update={"train": config, "flow": recipe.flow.model_copy(update=seen)})
     identity = Identity(
         stage="train",
         section=config.model_dump(mode="json"),
-        data={"protocol": parents.protocol, "task": "pretrain", "flow": {name: flow[name] for name in FLOW_SEEN}},
+        data={"protocol": parents.protocol, "task": "pretrain", "flow": seen},
         parents={"shards": parents.shards.hash, "flow": parents.flow.hash, "codebook": sha256},
     )
     job = TrainJob(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tomllib
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -132,6 +133,18 @@ def test_what_does_not_fit_is_one_clear_line(chain, words, message):
     assert message in output
     assert len(output.strip().splitlines()) == 1
     assert not (chain[0] / "runs/new").exists()
+
+
+def test_the_recipe_beside_a_run_says_how_its_flow_was_made(chain):
+    """Whatever the command that trained it asked of flow: it is the recipe to fine-tune with."""
+    folder, options = chain
+    store = shutil.copytree(folder, folder.parent / "strided")
+    words = ("train-cluster", "--name", "short", "--set", "train.epochs=1", "--set", "flow.step_s=0.3")
+    run(*words, *options[2:], "--store", store)
+    recipe = tomllib.loads((store / "runs/short/recipe.toml").read_text())
+    assert recipe["flow"]["step_s"] == 0.1
+    tuned = ("train-cluster", "--task", "classify", "--init", "short", "--name", "fits", "--set", "finetune.epochs=1")
+    run(*tuned, "--recipe", store / "runs/short/recipe.toml", "--workers", 0, "--store", store)
 
 
 def test_usage_of_init_and_task(chain):

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from .train_loop import Worker
 
 
-def held_out_figures(worker: Worker, net: nn.Module, progress: float) -> dict[str, float]:
+def held_out_figures(worker: Worker, net: nn.Module) -> dict[str, float]:
     """Means over the held-out clips, named held_out_*, in every rank; nothing where none are held out.
+
+    The loss is that of the run's end in every epoch: a temperature that falls would lower it by itself.
 
     Batch norm takes the statistics of each micro-batch, as in training, and its own stay as they are: the figures
     compare with those of training and do not depend on the number of workers. The network is left in evaluation mode.
@@ -33,7 +35,7 @@ def held_out_figures(worker: Worker, net: nn.Module, progress: float) -> dict[st
     with torch.no_grad(), _statistics_of_the_batch(net), read_ahead(read, mine, options.readers) as batches:
         for _ in mine:
             with mixed_precision(job.loop, worker.device):
-                out = learner.loss(net, batches.take().to(worker.device), progress)
+                out = learner.loss(net, batches.take().to(worker.device), 1.0)
             figures.append({name: value.item() for name, value in out.items()})
     rows = _gathered(figures, len(plan), options.workers)
     clips = [len(refs) for refs in plan]

@@ -102,7 +102,7 @@ def train(worker: Worker) -> None:
                 if done == steps or at.step % LOG_EVERY == 0 or at.step == 1:
                     row = _mean_over_ranks(metrics, options.workers)
                     _require_finite(row["loss"], at.step)
-                    held_out = held_out_figures(worker, net, progress) if done == steps else {}
+                    held_out = held_out_figures(worker, net) if done == steps else {}
                     if log:
                         log.row(at.step, at.epoch, row | held_out, optimiser.param_groups[0]["lr"], batches.wait_s)
                 if done == steps:

@@ -20,7 +20,7 @@ from motionpipe.pipeline.samples import npy_bytes
 from motionpipe.pipeline.stored_clips import StoredClips
 from motionpipe.pipeline.train_samples import TrainSamples
 from motionpipe.pipeline.write_shard import Sample, write_tar_shard
-from motionpipe.schemas.codebook import Codebook
+from motionpipe.schemas.codebook import Codebook, SoftStart
 from motionpipe.schemas.errors import MotionpipeError
 from motionpipe.schemas.recipe import FinetuneSection, TrainSection
 
@@ -180,6 +180,15 @@ def test_held_out_clips_are_watched_after_each_epoch_and_not_learned_from(store,
         load_checkpoint(store, f"runs/{name}/checkpoints/step-00000006.pt")["model"] for name in ("watched", "alone")
     ]
     assert same(*weights)
+
+
+def test_the_held_out_loss_of_a_learnable_codebook_does_not_fall_with_the_temperature(store, data):
+    book = dataclasses.replace(BOOK, kind="learnable", scale=np.full(3, 0.1, np.float32), soft_start=SoftStart(1, 1, 1))
+    config = NETWORK.model_copy(update={"learning_rate": 1e-12, "epochs": 3, "holdout": 0.3})
+    job = dataclasses.replace(job_of(store, "soft", config), codebook=book)
+    run(job, data)
+    losses = [row["held_out_loss"] for row in rows_of(job) if "held_out_loss" in row]
+    assert losses == pytest.approx([losses[0]] * 3, abs=3e-6)
 
 
 def test_the_best_epoch_is_kept_where_patience_is_asked_for(store, data):

@@ -207,7 +207,9 @@ class CodebookSection(Section):
         "sample", description="k-means: over the drawn sample, or in passes over all training cells as they are"
     )
     sample_cells: int = Field(1_000_000, ge=100, description="cells in the drawn sample, at most [count]")
-    static_fraction: Probability = Field(0.5, description="largest share of static cells in that sample [fraction]")
+    static_fraction: float = Field(
+        0.5, ge=0, lt=1, description="largest share of static cells in that sample [fraction]"
+    )
     static_below_m: float = Field(0.005, ge=0, description="a 3-D cell that moves less is static [m a step]")
     static_below_px: float = Field(0.25, ge=0, description="a 2-D cell that moves less is static [px a step]")
     clip_percentile: float = Field(

@@ -16,6 +16,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,7 @@ from motionpipe.jobs.options import RunOptions
 from motionpipe.jobs.recipe_files import load_recipe
 from motionpipe.jobs.shard import shard
 from motionpipe.pipeline.artefacts import SHARDS, read_manifest, read_samples
-from motionpipe.pipeline.depth_intensity import rgb_as_grey, shading
-from motionpipe.pipeline.estimate_flow import flow_stride
+from motionpipe.pipeline.depth_intensity import depth_as_grey, rgb_as_grey, shading, silhouette
 from motionpipe.pipeline.flow_pictures import diverging_colours, draw_arrows, round_up, valid_box, wheel_colours
 from motionpipe.pipeline.lift_optical_flow import sample_depth
 from motionpipe.pipeline.read_sample import has_stream, read_array, read_clip
@@ -191,7 +191,7 @@ def stored(data: Path, dataset: str, folder: str, pairs: int) -> Iterator[tuple[
                 continue
             streams = [s for s in ("rgb", "depth") if has_stream(entry, s)]
             clip = read_clip(store, SHARDS, number, entry, streams)
-            stride = flow_stride(recipe.flow.step_s, entry.fps)
+            stride = recipe.flow.stride_at(entry.fps)
             joints = read_array(store, SHARDS, number, entry, "joints.npy")
             for i in np.linspace(0, len(clip) - stride - 1, pairs).round().astype(int):
                 metres = clip.depth[[i, i + stride]].astype(np.float32) / 1000
@@ -201,6 +201,29 @@ def stored(data: Path, dataset: str, folder: str, pairs: int) -> Iterator[tuple[
                 )
                 pair = Pair(grey[0], metres[0], grey[1], metres[1], clip.depth_camera)
                 yield f"{dataset}-{entry.key}-{i:03d}", pair, joints[i], joints[i + stride]
+
+
+def brightness(data: Path, pairs: int) -> None:
+    """Depth alone: what scene flow is asked constancy of, judged by joints of MSR Action3D."""
+    joints = []
+    for _, pair, *around in stored(data, "msr-action3d", "msraction3d", pairs):
+        depth = np.stack([pair.depth1, pair.depth2])
+        near, far = np.percentile(depth[depth > 0], (1, 99))
+        greys = {
+            "shading": np.stack([pair.grey1, pair.grey2]),
+            "silhouette": silhouette(depth),
+            "depth": depth_as_grey(depth, near, far),
+            "none": np.zeros_like(depth),
+        }
+        estimates = {name: METHODS["pd"](replace(pair, grey1=a, grey2=b)) for name, (a, b) in greys.items()}
+        joints.append(joint_errors(estimates | {"still": METHODS["still"](pair)}, pair.depth1, *around))
+    means = {name: float(np.mean([e for one in joints for e in one[name]])) for name in joints[0]}
+    means["pd"] = means.pop("shading")
+    say(
+        f"msr-action3d, shading and other brightness, flow at {sum(len(one['none']) for one in joints)} moving joints",
+        means,
+        "mm",
+    )
 
 
 def report_pairs(title: str, found: list[dict[str, dict[str, Array]]], joints: list[dict[str, list[float]]]) -> None:
@@ -250,7 +273,7 @@ def real(title: str, items: Iterator[tuple[Any, ...]], out: Path | None, drawn: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--only", default="scenes,middlebury,walking,ntu,msr")
+    parser.add_argument("--only", default="scenes,middlebury,walking,ntu,msr,brightness")
     parser.add_argument("--pairs", type=int, default=8, help="of each recording")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -270,6 +293,8 @@ def main() -> None:
     for name, dataset, place in (("ntu", "ntu", "ntu"), ("msr", "msr-action3d", "msraction3d")):
         if name in wanted:
             real(dataset, stored(data, dataset, place, options.pairs), options.out, options.pairs)
+    if "brightness" in wanted:
+        brightness(data, options.pairs)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from ..models.scene_flow import scene_flow
 from ..schemas.clip import Clip
 from ..schemas.recipe import FlowSection
 from .depth_frames import beside_jump, erode_depth
-from .depth_intensity import depth_as_grey, rgb_as_grey, shading
+from .depth_intensity import depth_as_grey, rgb_as_grey, shading, silhouette
 from .optical_flow import optical_flow
 
 Field = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
@@ -136,6 +136,8 @@ def scene_images(clip: Clip, kind: str, device: torch.device) -> Callable[[npt.N
                 grey = rgb_as_grey(rgb[some], metres)
             case "shading":
                 grey = shading(metres, camera)
+            case "silhouette":
+                grey = silhouette(metres)
             case "depth":
                 grey = depth_as_grey(metres, low_m, high_m)
             case _:

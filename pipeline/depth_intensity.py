@@ -27,6 +27,11 @@ def shading(depth: Float, camera: Camera) -> Float:
     return np.stack([_shade(frame, camera) for frame in depth])
 
 
+def silhouette(depth: Float) -> Float:
+    """255 where depth (T, H, W) is valid, else 0: the outline of masked bodies, whatever the steps of their depth."""
+    return np.where(depth > 0, 255, 0).astype(np.float32)
+
+
 def depth_as_grey(depth: Float, low_m: float, high_m: float) -> Float:
     """Grey values of depth (T, H, W) in metres: low_m is 0, high_m is 255; 0 where invalid."""
     grey = np.clip((depth - low_m) / max(high_m - low_m, 1e-3), 0, 1) * 255

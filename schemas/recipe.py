@@ -127,9 +127,10 @@ class FlowSection(Section):
         "cells", description="pixels: beside the cell means the flow of every pixel is stored, flow_px and valid_px"
     )
     cell: int = Field(4, ge=1, le=15, description="side of the cells that flow is averaged over [px]")
-    intensity: Literal["auto", "rgb", "shading", "depth", "none"] = Field(
+    intensity: Literal["auto", "rgb", "shading", "silhouette", "depth", "none"] = Field(
         "auto",
-        description="pd: brightness is registered RGB, surface shading, depth over its 1-99 % range, or none; "
+        description="pd: brightness is registered RGB, surface shading, 255 where depth is valid, depth over its "
+        "1-99 % range, or none; "
         "auto: rgb where the sample is registered, else shading",
     )
     erode_px: int = Field(

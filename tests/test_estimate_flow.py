@@ -105,7 +105,7 @@ def test_the_smallest_frames_work():
     assert np.isfinite(estimate_flow(clip, 10.0, DIS).flow).all()
 
 
-@pytest.mark.parametrize("intensity", ["auto", "rgb", "shading", "depth", "none"])
+@pytest.mark.parametrize("intensity", ["auto", "rgb", "shading", "silhouette", "depth", "none"])
 def test_every_intensity_finds_the_plane(intensity):
     clip = depth_clip(receding_plane(2))
     if intensity == "rgb":

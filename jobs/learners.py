@@ -51,6 +51,11 @@ def _begin_predictor(net: nn.Module, job: TrainJob, epoch: int) -> list[float]:
     return [1.0] * len(_predictor_groups(net, job))
 
 
+def _flow_starts(job: TrainJob) -> Starts:
+    network = job.network
+    return partial(flow_starts, steps=network.steps, moving_clips=network.moving_clips, from_pair=network.from_pair)
+
+
 def _predictor_groups(net: nn.Module, job: TrainJob) -> list[dict[str, Any]]:
     assert isinstance(net, atomic_flow.AtomicFlowNet)
     groups = atomic_flow.parameter_groups(net, job.loop.weight_decay)
@@ -94,7 +99,7 @@ LEARNERS = {
         build=_build_predictor,
         groups=_predictor_groups,
         begin=_begin_predictor,
-        starts=lambda job: partial(flow_starts, steps=job.network.steps, moving_clips=job.network.moving_clips),
+        starts=_flow_starts,
         flip=lambda job: job.network.flip,
         read=lambda job, clips, samples, refs: build_batch(clips, samples, refs, job.network),
         loss=atomic_flow.loss,

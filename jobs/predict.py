@@ -48,7 +48,7 @@ class Predictor:
         """Its start and its PNG; the start is by default that after which most moves."""
         config = network_of(self.trained)
         if start is None:
-            start = _before_most_motion(sample, config.steps)
+            start = _before_most_motion(sample, config.steps, config.from_pair)
         elif start >= sample.num_starts:
             raise MotionpipeError(f"--start {start}: {sample.key} has clips from frames 0 to {sample.num_starts - 1}")
         clip = predict_flow(self.net, self.clips, sample, start, config)
@@ -122,11 +122,11 @@ def _sample_of(predictor: Predictor, row: PlannedRecording, key: str | None) -> 
     return (named or own)[0]
 
 
-def _before_most_motion(sample: TrainSample, steps: int) -> int:
+def _before_most_motion(sample: TrainSample, steps: int, from_pair: bool) -> int:
     def motion(start: int) -> float:
-        return float(sample.motion[sample.future_pairs(start, steps)].mean())
+        return float(sample.motion[sample.future_pairs(start, steps, from_pair)].mean())
 
-    return max(moving_starts(sample, steps), key=motion)
+    return max(moving_starts(sample, steps, from_pair), key=motion)
 
 
 def _unit(flow: Manifest) -> str:

@@ -128,9 +128,11 @@ def held_out_groups(groups: Sequence[str], fraction: float, seed: int) -> frozen
     return frozenset(names[order[before < fraction * len(groups)]].tolist())
 
 
-def flow_starts(sample: TrainSample, chance: float, steps: int, moving_clips: float) -> Sequence[int]:
+def flow_starts(
+    sample: TrainSample, chance: float, steps: int, moving_clips: float, from_pair: bool = False
+) -> Sequence[int]:
     """Starts with flow after them; for `moving_clips` of the chances those of the more moving half."""
-    return moving_starts(sample, steps) if chance < moving_clips else range(sample.num_starts)
+    return moving_starts(sample, steps, from_pair) if chance < moving_clips else range(sample.num_starts)
 
 
 def clip_starts(sample: TrainSample, chance: float, frames: int) -> Sequence[int]:
@@ -138,11 +140,11 @@ def clip_starts(sample: TrainSample, chance: float, frames: int) -> Sequence[int
     return range(max(1, sample.num_frames - (frames - 1) * sample.stride))
 
 
-def moving_starts(sample: TrainSample, steps: int) -> Sequence[int]:
-    """The half of the clip starts whose future flow is longest on average (at least one)."""
-    count = sample.num_starts
+def moving_starts(sample: TrainSample, steps: int, from_pair: bool = False) -> Sequence[int]:
+    """The half of the clip starts whose predicted flow is longest on average (at least one)."""
+    count, first = sample.num_starts, 0 if from_pair else 1
     sums, found = np.zeros(count), np.zeros(count)
-    for k in range(1, steps + 1):
+    for k in range(first, steps + first):
         after = sample.motion[k * sample.stride :][:count]
         sums[: len(after)] += after
         found[: len(after)] += 1

@@ -165,3 +165,10 @@ def test_shares_of_a_step_must_be_even():
     require_even_share(config(), 2)
     with pytest.raises(MotionpipeError, match="choose --workers 0 or 1 or 2"):
         require_even_share(config(), 3)
+
+
+def test_motion_between_the_two_frames_counts_where_it_is_predicted():
+    motion = np.array([9, 1, 2, 2, 2, 2, 2, 2], np.float32)
+    one = TrainSample(0, "a", "a", "g", 9, 1, motion)
+    assert 0 in moving_starts(one, 1, from_pair=True)
+    assert 0 not in moving_starts(one, 1)

@@ -17,6 +17,8 @@ from ..schemas.errors import BadSampleError, MotionpipeError
 
 SourcePath: TypeAlias = Path | UPath
 """A file or folder of a source: a `Path` on this machine, a `UPath` behind any other URI that fsspec opens."""
+_BUGS = (AssertionError, AttributeError, NameError)
+"""Faults of a program, never of a source."""
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _NO_FILE_TO_BLAME = (*_NO_SPACE, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
@@ -40,7 +42,7 @@ def reaching(source: SourcePath | str) -> Iterator[None]:
     """The block in which a URI is opened or listed: its errors become one clear line."""
     try:
         yield
-    except (MotionpipeError, AssertionError, AttributeError, NameError):  # the latter are bugs, never a source's fault
+    except (MotionpipeError, *_BUGS):
         raise
     except Exception as error:
         if isinstance(source, Path):
@@ -107,6 +109,8 @@ def _fetch(base: UPath, wanted: Mapping[Path, UPath]) -> None:
             os.makedirs(os.path.dirname(target), exist_ok=True)
         if pairs:
             base.fs.get([remote for remote, _ in pairs], [target for _, target in pairs])
+    except _BUGS:
+        raise
     except Exception as error:  # each library behind fsspec has errors of its own
         if isinstance(error, OSError) and error.errno in _NO_SPACE:
             raise

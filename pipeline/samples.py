@@ -24,7 +24,8 @@ from .depth_frames import reduce_depth
 from .fetch_files import SourcePath, blaming_files, local_files
 from .joints import read_joints, stored_joints
 from .registered_frames import outside_share, registered_joints, registered_recording, warp_to_depth, warp_to_rgb
-from .segments import Segment, contract, cut_segments
+from .segment import Segment
+from .segments import contract, cut_segments
 from .write_shard import Sample
 
 _ASPECT_TOLERANCE = 0.2

@@ -245,3 +245,8 @@ def test_the_hash_covers_the_bytes_of_the_file(source):
     content = hashlib.sha256(files["rgb"].read_bytes()).digest()
     expected = hashlib.sha256(b"rgb\0" + content).hexdigest()
     assert build(source, only(RECORDING, "rgb"))[0].source_hash == expected
+
+
+def test_depth_without_a_focal_length_is_a_reject():
+    with pytest.raises(BadSampleError, match="no-intrinsics: x: depth without its camera's focal length"):
+        camera_of({"key": "x", "intrinsics": {}})

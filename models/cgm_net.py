@@ -36,20 +36,26 @@ class CgmNetBatch:
     """Clips and the frame after each.
 
     frames: float32 (B, T + 1, 3, S, S) in [-1, 1]. labels: int64 (B,), class of each clip, -1 where it is not known.
+    follows: bool (B, T), whether frame t + 1 shows what came after frame t, which it does not where a recording that
+    is shorter than the clip begins again; only such frames are to be predicted.
     """
 
     frames: Tensor
     labels: Tensor
+    follows: Tensor
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 5 or self.frames.shape[2] != 3 or not self.frames.is_floating_point():
             raise ValueError(f"frames must be float (B, T + 1, 3, S, S), got {self.frames.dtype} {self.frames.shape}")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.frames.shape[:1]:
             raise ValueError(f"labels must be int64 ({len(self.frames)},), got {self.labels.dtype} {self.labels.shape}")
+        pairs = (self.frames.shape[0], self.frames.shape[1] - 1)
+        if self.follows.dtype != torch.bool or tuple(self.follows.shape) != pairs:
+            raise ValueError(f"follows must be bool {pairs}, got {self.follows.dtype} {tuple(self.follows.shape)}")
 
     def to(self, device: torch.device | str) -> CgmNetBatch:
         """The same batch on `device`."""
-        return CgmNetBatch(self.frames.to(device), self.labels.to(device))
+        return CgmNetBatch(self.frames.to(device), self.labels.to(device), self.follows.to(device))
 
 
 class MotionMaps(NamedTuple):
@@ -150,18 +156,18 @@ def loss(net: CgmNet, batch: CgmNetBatch) -> dict[str, Tensor]:
     each last frame, what hr starts from; next: hr of the frame after the clip alone. class [nats] and accuracy (of the
     averaged scores): over the labelled clips, 0 where there is none; absent where nothing classifies.
     """
-    config, clip, future = net.config, batch.frames[:, :-1], batch.frames[:, 1:]
+    config, clip, future, follows = net.config, batch.frames[:, :-1], batch.frames[:, 1:], batch.follows
     maps: MotionMaps = net(clip)
     predicted = net.predict(clip, maps.hr, config.dilation_hr)
-    scalars = {"hr": charbonnier(predicted, future)}
+    scalars = {"hr": charbonnier(predicted, future, follows)}
     total = scalars["hr"]
     if config.scale > 1:
         small = area_downsample(batch.frames, config.scale)
-        scalars["lr"] = charbonnier(net.predict(small[:, :-1], maps.lr), small[:, 1:])
+        scalars["lr"] = charbonnier(net.predict(small[:, :-1], maps.lr), small[:, 1:], follows)
         total = total + config.lambda_lr * scalars["lr"]
     with torch.no_grad():
-        scalars["copy"] = charbonnier(clip, future)
-        scalars["next"] = charbonnier(predicted[:, -1], future[:, -1])
+        scalars["copy"] = charbonnier(clip, future, follows)
+        scalars["next"] = charbonnier(predicted[:, -1:], future[:, -1:], follows[:, -1:])
     if config.lambda_class > 0:
         scores = net.classify(maps)
         scalars["class"] = torch.stack([_cross_entropy(one, batch.labels) for one in scores]).mean()

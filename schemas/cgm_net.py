@@ -29,7 +29,15 @@ class CgmNetSection(Section):
     """CGM-Net; the defaults are the sizes of the paper's ablations. LR and HR are the two resolutions of its maps."""
 
     clip_frames: int = Field(16, ge=1, le=256, description="frames T that the encoder sees; a clip holds one more")
+    frame_step: int = Field(1, ge=1, le=64, description="from one frame of a clip to the next [stored frames]")
+    frame_short_side: int = Field(
+        128, ge=16, le=1024, description="shorter side that stored frames are scaled to before the crop [px]"
+    )
     crop: int = Field(112, ge=16, le=1024, description="side of the square crop, a multiple of scale [px]")
+    crop_scale: float = Field(
+        1.0, ge=0.25, le=1, description="training crops show squares down to this part of the usual side [fraction]"
+    )
+    flip: bool = Field(True, description="mirror half of the training clips")
     backbone: BackboneName = Field("resnet18", description="3D network that encodes the clip")
     backbone_width: int = Field(64, ge=4, le=256, description="channels of its first convolution [count]")
     decoder_widths: tuple[Width, Width, Width, Width] = Field(
@@ -60,6 +68,8 @@ class CgmNetSection(Section):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> CgmNetSection:
+        if self.crop > self.frame_short_side:
+            raise ValueError(f"crop {self.crop} does not fit in frames of shorter side {self.frame_short_side}")
         if self.crop % self.scale:
             raise ValueError(f"crop {self.crop} must be a multiple of scale {self.scale}")
         if not self.kernel_lr % 2 or not self.kernel_hr % 2:

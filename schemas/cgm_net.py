@@ -80,6 +80,10 @@ class CgmNetSection(Section):
             raise ValueError(f"scale = 1 has nothing to upsample: leave upsampling = {self.upsampling} out")
         if self.scale == 1 and self.lambda_class > 0 and "lr" in self.pipeline.split("+"):
             raise ValueError(f"scale = 1 has no LR maps: pipeline {self.pipeline} must be backbone or hr")
+        return self
+
+    @model_validator(mode="after")
+    def _backbone_fits(self) -> CgmNetSection:
         if self.backbone.startswith("slowfast"):
             if self.clip_frames % SLOWFAST_ALPHA:
                 raise ValueError(f"{self.backbone}: clip_frames must be a multiple of {SLOWFAST_ALPHA}")

@@ -215,7 +215,9 @@ def test_what_does_not_follow_is_not_to_be_predicted():
     frames, follows = batch.frames.clone(), batch.follows.clone()
     frames[0, 3:], follows[0, 2] = 1, False  # the first clip jumps to white, and stays so
     out = loss(net, CgmNetBatch(frames, batch.labels, follows))
-    counted = torch.cat([copying(frames[i : i + 1, j : j + 2])[None] for i in (0, 1) for j in range(4) if (i, j) != (0, 2)])
+    counted = torch.cat(
+        [copying(frames[i : i + 1, j : j + 2])[None] for i in (0, 1) for j in range(4) if (i, j) != (0, 2)]
+    )
     torch.testing.assert_close(out["hr"], counted.mean())
     assert out["hr"] < loss(net, batch_of(frames))["hr"]
     nothing = CgmNetBatch(frames, batch.labels, torch.zeros_like(follows))

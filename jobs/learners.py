@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models import atomic_flow, clip_classifier
+from ..models.weight_groups import weight_groups
 from ..pipeline.batches_atomic_flow import ClipSource, build_batch
 from ..pipeline.batches_clip_classifier import build_labelled_batch
 from ..pipeline.clip_plan import ClipRef, Starts, TrainSample, clip_starts, flow_starts
@@ -27,14 +29,15 @@ class Learner:
     """What the training loop knows of a model.
 
     build: a new network; its weights follow from torch's seed. groups: its parameters for the optimiser, `full_rate`
-    their step size before the schedule. begin: put it into training mode for an epoch, and return the factor of each
-    group's rate in it. starts: first frames that clips may have. flip: whether clips are mirrored. read: a batch of
-    clips. loss: scalars of a batch at a part of the run in [0, 1]; only `loss` carries gradients.
+    their step size before the schedule, `part` which part of the network they are. begin: put it into training mode for
+    an epoch, and return factors of the rates of parts in it, where they are not 1. starts: first frames that clips may
+    have. flip: whether clips are mirrored. read: a batch of clips. loss: scalars of a batch at a part of the run in
+    [0, 1]; only `loss` carries gradients.
     """
 
     build: Callable[[TrainJob], nn.Module]
     groups: Callable[[nn.Module, TrainJob], list[dict[str, Any]]]
-    begin: Callable[[nn.Module, TrainJob, int], list[float]]
+    begin: Callable[[nn.Module, TrainJob, int], dict[str, float]]
     starts: Callable[[TrainJob], Starts]
     flip: Callable[[TrainJob], bool]
     read: Callable[[TrainJob, ClipSource, Sequence[TrainSample], Sequence[ClipRef]], Any]
@@ -46,9 +49,9 @@ def _build_predictor(job: TrainJob) -> nn.Module:
     return atomic_flow.build(job.network, job.codebook)
 
 
-def _begin_predictor(net: nn.Module, job: TrainJob, epoch: int) -> list[float]:
+def _begin_predictor(net: nn.Module, job: TrainJob, epoch: int) -> dict[str, float]:
     net.train()
-    return [1.0] * len(_predictor_groups(net, job))
+    return {}
 
 
 def _flow_starts(job: TrainJob) -> Starts:
@@ -57,16 +60,16 @@ def _flow_starts(job: TrainJob) -> Starts:
 
 
 def _predictor_groups(net: nn.Module, job: TrainJob) -> list[dict[str, Any]]:
-    assert isinstance(net, atomic_flow.AtomicFlowNet)
-    groups = atomic_flow.parameter_groups(net, job.loop.weight_decay)
-    return [group | {"full_rate": job.network.learning_rate} for group in groups]
+    groups = weight_groups(net, job.loop.weight_decay, kept=("offsets",))
+    return [group | {"part": "network", "full_rate": job.network.learning_rate} for group in groups]
 
 
 def _build_classifier(job: TrainJob) -> nn.Module:
     assert job.finetune is not None
     encoder = atomic_flow.build_encoder(job.network)
     labels = torch.tensor(list(job.labels))
-    net = clip_classifier.ClipClassifier(encoder, job.network.hidden, labels, job.finetune.dropout)
+    finetune = job.finetune
+    net = clip_classifier.ClipClassifier(encoder, job.network.hidden, labels, finetune.pool_grid, finetune.dropout)
     if job.init:
         load_encoder(encoder, load_checkpoint(*job.init)["model"])
     return net
@@ -75,18 +78,20 @@ def _build_classifier(job: TrainJob) -> nn.Module:
 def _classifier_groups(net: nn.Module, job: TrainJob) -> list[dict[str, Any]]:
     assert job.finetune is not None
     assert isinstance(net, clip_classifier.ClipClassifier)
+    rates = {"head": job.finetune.head_rate, "encoder": job.finetune.encoder_rate}
     return [
-        {"params": list(net.head.parameters()), "full_rate": job.finetune.head_rate},
-        {"params": list(net.encoder.parameters()), "full_rate": job.finetune.encoder_rate},
+        group | {"part": part, "full_rate": rate}
+        for part, rate in rates.items()
+        for group in weight_groups(net.get_submodule(part), job.loop.weight_decay)
     ]
 
 
-def _begin_classifier(net: nn.Module, job: TrainJob, epoch: int) -> list[float]:
+def _begin_classifier(net: nn.Module, job: TrainJob, epoch: int) -> dict[str, float]:
     assert job.finetune is not None
     assert isinstance(net, clip_classifier.ClipClassifier)
     frozen = epoch < job.finetune.frozen_epochs
     clip_classifier.freeze_encoder(net, frozen)
-    return [job.finetune.frozen_rate / job.finetune.head_rate, 0.0] if frozen else [1.0, 1.0]
+    return {"head": job.finetune.frozen_rate / job.finetune.head_rate, "encoder": 0.0} if frozen else {}
 
 
 def _read_labelled(job: TrainJob, clips: ClipSource, samples: Sequence[TrainSample], refs: Sequence[ClipRef]) -> Any:
@@ -135,7 +140,8 @@ def trained_network(task: str, network: Any, model: dict[str, Tensor]) -> nn.Mod
         net = atomic_flow.build(network, atomic_flow.codebook_of(model))
     else:
         encoder = atomic_flow.build_encoder(network)
-        net = clip_classifier.ClipClassifier(encoder, network.hidden, model["labels"], 0.0)
+        pool_grid = math.isqrt(model["head.2.weight"].shape[1] // network.hidden)
+        net = clip_classifier.ClipClassifier(encoder, network.hidden, model["labels"], pool_grid, 0.0)
     net.load_state_dict(model)
     return net.eval()
 

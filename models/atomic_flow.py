@@ -9,7 +9,7 @@ K codewords.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from ..schemas.codebook import Codebook, SoftStart
 from .codebook import encode, encode_soft, scaled_cells
 from .conv_lstm import ConvLSTMCell, State
 from .learnable_codebook import fitness, soft_assignment, temperature, usage_weight
+from .pool_clip import pool_clip
 from .rebalance import class_weights, rebalanced_cross_entropy, rebalanced_soft_cross_entropy, smoothed_prior
 
 if TYPE_CHECKING:
@@ -192,13 +193,6 @@ def codebook_of(model: dict[str, Tensor]) -> Codebook:
     return replace(book, kind="learnable", soft_start=SoftStart(1.0, 1.0, 1.0)) if learnable else book
 
 
-def parameter_groups(net: AtomicFlowNet, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters for an optimiser: weights decay, the offsets of learnable centres do not."""
-    weights = [parameter for name, parameter in net.named_parameters() if name != "offsets"]
-    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": weight_decay}]
-    return groups if net.offsets is None else [*groups, {"params": [net.offsets], "weight_decay": 0.0}]
-
-
 def build_encoder(config: TrainSection) -> Encoder:
     """A new encoder alone, as fine-tuning takes it."""
     return Encoder(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
@@ -271,10 +265,7 @@ def features(net: AtomicFlowNet, clip: Tensor, pool_grid: int) -> Tensor:
     ValueError where the grid is finer than the code.
     """
     hidden_BTCss, _ = net.encoder(clip)
-    side = hidden_BTCss.shape[-1]
-    if pool_grid > side:
-        raise ValueError(f"pool_grid {pool_grid} is finer than the {side}x{side} code")
-    return F.adaptive_avg_pool2d(hidden_BTCss.mean(dim=1), pool_grid).flatten(1)
+    return pool_clip(hidden_BTCss, pool_grid)
 
 
 def _conv_bn_relu(channels: int, width: int, kernel: int, stride: int = 1, pooled: bool = False) -> list[nn.Module]:

@@ -345,9 +345,12 @@ class TrainSection(LoopSection):
 
 
 class FinetuneSection(LoopSection):
-    """`train-cluster --task classify`: the encoder of `[train]`, an average over time and place, and a linear layer."""
+    """`train-cluster --task classify`: the encoder of `[train]`, a mean over time and place, batch norm, a linear map."""
 
     clip_frames: int = Field(8, ge=1, le=256, description="frames of a clip, one flow step apart [count]")
+    pool_grid: int = Field(
+        1, ge=1, le=14, description="hidden maps are averaged to a grid of this side; 1 = global average"
+    )
     dropout: Probability = Field(0.5, description="features dropped before the linear layer [fraction]")
     flip: bool = Field(True, description="mirror half of the training clips")
     frozen_epochs: int = Field(5, ge=0, description="first epochs, in which the linear layer learns alone [count]")
@@ -358,6 +361,12 @@ class FinetuneSection(LoopSection):
     milestones: tuple[Probability, ...] = Field(
         (), description="schedule = step: the rate falls tenfold at these parts of the run [fraction]"
     )
+
+    @model_validator(mode="after")
+    def _statistics_need_two(self) -> FinetuneSection:
+        if self.micro_batch < 2:
+            raise ValueError("micro_batch must be 2 or more: batch norm before the linear layer is over its clips")
+        return self
 
 
 class EvaluateSection(Section):

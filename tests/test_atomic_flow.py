@@ -4,7 +4,7 @@ import io
 import numpy as np
 import pytest
 import torch
-from motionpipe.models.atomic_flow import AtomicFlowBatch, build, codebook_of, features, loss, parameter_groups
+from motionpipe.models.atomic_flow import AtomicFlowBatch, build, codebook_of, features, loss
 from motionpipe.models.codebook import encode
 from motionpipe.models.rebalance import class_weights
 from motionpipe.schemas.codebook import Codebook, SoftStart
@@ -306,15 +306,6 @@ def test_learned_centres_come_back_from_the_checkpoint_and_zero_stays():
     again.load_state_dict(net.state_dict())
     torch.testing.assert_close(again.centres, net.centres)
     assert codebook_of(net_of(TINY).state_dict()).kind == "kmeans"
-
-
-def test_offsets_of_centres_do_not_decay():
-    net = net_of(TINY, book=learnable_codebook())
-    weights, offsets = parameter_groups(net, 0.1)
-    assert (weights["weight_decay"], offsets["weight_decay"]) == (0.1, 0.0)
-    assert len(weights["params"]) + 1 == len(list(net.parameters()))
-    assert offsets["params"] == [net.offsets]
-    assert len(parameter_groups(net_of(TINY), 0.1)) == 1
 
 
 def test_same_seed_same_weights_other_seed_other_weights():

@@ -345,7 +345,7 @@ class TrainSection(LoopSection):
 
 
 class FinetuneSection(LoopSection):
-    """`train-cluster --task classify`: the encoder of `[train]`, means over time and place, batch norm, a linear map."""
+    """`train-cluster --task classify`: the encoder, means over time and place, batch norm and a linear layer."""
 
     clip_frames: int = Field(8, ge=1, le=256, description="frames of a clip, one flow step apart [count]")
     pool_grid: int = Field(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import LoopSection
+    from ..schemas.training import LoopSection
 
 
 def rate_factor(config: LoopSection, progress: float) -> float:

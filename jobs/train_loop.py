@@ -22,14 +22,15 @@ from ..pipeline.read_ahead import ReadAhead, read_ahead
 from ..pipeline.train_samples import TrainSamples
 from ..schemas.errors import MotionpipeError
 from .held_out import held_out_figures
-from .learners import LEARNERS, Learner, mixed_precision
+from .learner import Learner
+from .learners import LEARNERS, mixed_precision
 from .learning_rate import set_learning_rates
 from .metrics_log import MetricsLog
 from .run_files import RunFiles, save_checkpoint
 from .train_job import LoopOptions, TrainJob
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import LoopSection
+    from ..schemas.training import LoopSection
 
 LOG_EVERY = 10
 _SETTLE_OVER = 32

@@ -24,7 +24,7 @@ from .pool_clip import pool_clip
 from .rebalance import class_weights, rebalanced_cross_entropy, rebalanced_soft_cross_entropy, smoothed_prior
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import TrainSection
+    from ..schemas.atomic_flow import AtomicFlowSection
 
 INPUT_CHANNELS = {"depth": 2, "rgb": 3, "rgbd": 5}
 """Channels of a frame: depth and whether it is valid; red, green, blue; or the three followed by the two."""
@@ -60,7 +60,7 @@ class AtomicFlowBatch:
 class Conv(nn.Sequential):
     """VGG-like network of one frame: (N, C_in, S, S) -> (N, hidden, s, s); s = S/16, or S/32 if conv5 has stride 2."""
 
-    def __init__(self, channels: int, config: TrainSection) -> None:
+    def __init__(self, channels: int, config: AtomicFlowSection) -> None:
         layers: list[nn.Module] = []
         stride_5 = config.crop // 16 // config.code_side
         for stage, (width, convs) in enumerate(zip(config.widths, CONVS_IN_STAGE, strict=True), start=1):
@@ -76,7 +76,7 @@ class Conv(nn.Sequential):
 class Encoder(nn.Module):
     """Conv on every frame, then the encoder ConvLSTM over them: what is kept for embedding and fine-tuning."""
 
-    def __init__(self, config: TrainSection) -> None:
+    def __init__(self, config: AtomicFlowSection) -> None:
         super().__init__()
         self.conv = Conv(INPUT_CHANNELS[config.modality], config)
         self.lstm = ConvLSTMCell(config.hidden, config.hidden)
@@ -96,7 +96,7 @@ class Encoder(nn.Module):
 class Deconv(nn.Sequential):
     """Doubles the grid once for each width, then scores the codewords: (N, hidden, s, s) -> (N, K, g, g)."""
 
-    def __init__(self, config: TrainSection, codewords: int) -> None:
+    def __init__(self, config: AtomicFlowSection, codewords: int) -> None:
         layers: list[nn.Module] = []
         channels = config.hidden
         for width in config.deconv_widths:
@@ -109,7 +109,7 @@ class Deconv(nn.Sequential):
 class Decoder(nn.Module):
     """The decoder ConvLSTM unrolls n steps from the encoder's state, and Deconv draws each of them."""
 
-    def __init__(self, config: TrainSection, codewords: int) -> None:
+    def __init__(self, config: AtomicFlowSection, codewords: int) -> None:
         super().__init__()
         self.feedback = config.feedback
         self.lstm = ConvLSTMCell(config.hidden if config.feedback else 0, config.hidden)
@@ -141,7 +141,7 @@ class AtomicFlowNet(nn.Module):
     prior: Tensor
     class_weights: Tensor
 
-    def __init__(self, config: TrainSection, codebook: Codebook) -> None:
+    def __init__(self, config: AtomicFlowSection, codebook: Codebook) -> None:
         super().__init__()
         prior, scale = torch.from_numpy(codebook.prior()), torch.from_numpy(codebook.axis_scale()).clone()
         centres = torch.from_numpy(codebook.centres).clone()
@@ -171,7 +171,7 @@ class AtomicFlowNet(nn.Module):
         return logits
 
 
-def build(config: TrainSection, codebook: Codebook) -> AtomicFlowNet:
+def build(config: AtomicFlowSection, codebook: Codebook) -> AtomicFlowNet:
     """A new network; its weights follow from the state of torch's generator.
 
     ValueError where the codebook has counted no cell, or rebalance_lambda = 0 meets a codeword without cells.
@@ -193,7 +193,7 @@ def codebook_of(model: dict[str, Tensor]) -> Codebook:
     return replace(book, kind="learnable", soft_start=SoftStart(1.0, 1.0, 1.0)) if learnable else book
 
 
-def build_encoder(config: TrainSection) -> Encoder:
+def build_encoder(config: AtomicFlowSection) -> Encoder:
     """A new encoder alone, as fine-tuning takes it."""
     return Encoder(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from motionpipe.jobs.learning_rate import rate_factor, set_learning_rates
-from motionpipe.schemas.recipe import LoopSection
+from motionpipe.schemas.training import LoopSection
 
 LOOP = LoopSection()
 

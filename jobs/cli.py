@@ -193,7 +193,10 @@ def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | N
 
 @main.command("train-cluster")
 @click.option(
-    "--model", type=click.Choice(("atomic-flow",)), default="atomic-flow", show_default=True, help="Network to train."
+    "--model",
+    type=click.Choice(("atomic-flow", "cgm-net")),
+    default=None,
+    help="Network to train [default: the recipe's train.model].",
 )
 @click.option(
     "--task",
@@ -222,7 +225,7 @@ def train_cluster(
     store: Store,
     recipe: MakeRecipe,
     options: RunOptions,
-    model: str,
+    model: str | None,
     task: str,
     book: str | None,
     init: str | None,
@@ -311,7 +314,15 @@ def predict(run_name: str | None, key: str | None, start: int | None, out: Path 
 
 
 @main.command()
-@click.option("--run", "run_name", default=None, help="Classifier to score.")
+@click.option("--run", "run_name", default=None, help="Run to score.")
+@click.option(
+    "--on",
+    "what",
+    type=click.Choice(("action", "motion")),
+    default="action",
+    show_default=True,
+    help="Classes that a classifier names, or frames that a cgm-net synthesises.",
+)
 @click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
 @click.option("--allow-leak", is_flag=True, help="Score although training saw test recordings; the figure is marked.")
 @gpus_option
@@ -321,10 +332,15 @@ def evaluate(
     recipe: MakeRecipe,
     options: RunOptions,
     run_name: str | None,
+    what: str,
     protocol: str | None,
     allow_leak: bool,
 ) -> StageResult:
-    """Score a fine-tuned classifier on test recordings, clips averaged."""
+    """Score a run on test recordings: a classifier's classes, or synthesised frames beside optical flow."""
+    if what == "motion":
+        from .evaluate_motion import evaluate_motion
+
+        return evaluate_motion(store, recipe(), run_name, protocol, options, allow_leak)
     from .evaluate import evaluate as run
 
     return run(store, recipe(), run_name, protocol, options, allow_leak)

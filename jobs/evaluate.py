@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -74,7 +74,7 @@ def evaluate(
     folder = f"evaluations/{run}/{scored.name}"
     identity = Identity(
         stage="evaluate",
-        section=recipe.evaluate.model_dump(mode="json", exclude={"batch"}),
+        section=recipe.evaluate.model_dump(mode="json", include={"num_clips"}),
         data={"protocol": scored.name},
         parents={"shards": shards.hash, "run": trained.hash},
     )
@@ -88,7 +88,7 @@ def evaluate(
             task = Task(store, run, trained, recipe.evaluate.num_clips, recipe.evaluate.batch, samples)
             _score(task, folder, scored, options)
             info = {"seconds": round(time.monotonic() - start, 3), "workers": options.workers}
-            _finish(store, folder, identity, info)
+            finish(store, folder, FILES, identity, info)
     record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
     click.echo("\n".join(evaluation_table(evaluations(store, scored.name))))
     unscored = 1 - record["n_test"] / record["n_test_planned"]
@@ -121,10 +121,10 @@ def scored_protocol(store: Store, dataset: str, asked: str, run: str, trained: M
     plan, name, data = planned_by_recording(store), resolve_protocol(dataset, asked), trained.identity.data
     test = recordings_in(plan, name, "test")
     tuned = recordings_in(plan, data["protocol"], "train") & test
-    begun = data["init_dataset"] == dataset and recordings_in(plan, data["init_protocol"], "train") & test
+    begun = data.get("init_dataset") == dataset and recordings_in(plan, data["init_protocol"], "train") & test
     leak = ""
     if tuned:
-        leak = f"run {run} was fine-tuned on {data['protocol']}, with {len(tuned)} test recordings of {name}"
+        leak = f"run {run} was trained on {data['protocol']}, with {len(tuned)} test recordings of {name}"
     elif begun:
         leak = (
             f"run {run} began from one trained on {data['init_protocol']}, with {len(begun)} test recordings of {name}"
@@ -192,8 +192,8 @@ def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> 
     task.store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
 
-def _finish(store: Store, folder: str, identity: Identity, info: dict[str, Any]) -> None:
-    """The manifest, with the hashes of both files."""
+def finish(store: Store, folder: str, names: Sequence[str], identity: Identity, info: dict[str, Any]) -> None:
+    """The manifest of an evaluation, with the hashes of its files."""
     files = tuple(
         ShardSummary(
             shard=number,
@@ -203,7 +203,7 @@ def _finish(store: Store, folder: str, identity: Identity, info: dict[str, Any])
             written=0,
             rejected=0,
         )
-        for number, file in enumerate(FILES)
+        for number, file in enumerate(names)
     )
     manifest = Manifest.of(identity, [], info)
     whole = manifest.model_copy(update={"shards": files, "hash": content_hash(identity, files)})

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..pipeline.artefacts import SHARDS, read_manifest, read_report
 from ..pipeline.clip_plan import TrainSample
+from ..pipeline.labelled_share import labelled_share
 from ..pipeline.read_sample import has_stream
 from ..pipeline.splits import resolve_protocol
 from ..pipeline.store import Store
@@ -57,14 +58,19 @@ def finetune(
     store: Store, recipe: Recipe, init: str, run: str, options: RunOptions, loop: LoopOptions | None = None
 ) -> StageResult:
     """Train the classifier `run` on the labelled training part; `init`: a run, STORE:RUN, or "none"."""
+    if recipe.train.model == "cgm-net":
+        from .classify_cgm_net import classify_cgm_net
+
+        return classify_cgm_net(store, recipe, init, run, options, loop or LoopOptions())
     require_runnable(store, recipe.finetune, options)
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
-    begun = None if init == "none" else find_init(store, init)
+    begun = None if init == "none" else find_init(store, init, recipe.train.model)
     network = resolve_modality(recipe.atomic_flow, store, shards, begun)
     if begun:
         require_fit(network, recipe.flow, begun)
     samples = labelled_samples(store, shards, protocol, "train", network.modality, recipe.flow)
+    samples = labelled_share(samples, recipe.finetune.labelled, recipe.finetune.seed)
     labels = require_classes(samples, protocol)
     recipe = recipe.model_copy(update={"atomic_flow": network})
     identity = Identity(
@@ -96,7 +102,7 @@ def finetune(
         init=begun.checkpoint if begun else None,
     )
     return run_training(
-        job, samples, Artefact(identity, recipe, {"init": _name(store, begun)}), options, loop or LoopOptions()
+        job, samples, Artefact(identity, recipe, {"init": name_of(store, begun)}), options, loop or LoopOptions()
     )
 
 
@@ -105,7 +111,7 @@ def settings_hash(section: dict[str, Any]) -> str:
     return canonical_hash({name: value for name, value in section.items() if name != "seed"})
 
 
-def find_init(store: Store, init: str) -> Init:
+def find_init(store: Store, init: str, model: str) -> Init:
     """The run RUN of this store, or STORE:RUN of another; one clear error where it is none to start from."""
     place, colon, run = init.rpartition(":")
     other = Store.at(place) if colon else store
@@ -115,6 +121,9 @@ def find_init(store: Store, init: str) -> Init:
     manifest = read_manifest(other, folder, "motionpipe train-cluster --name …")
     if manifest.identity.data["task"] != "pretrain":
         raise MotionpipeError(f"{folder} in {other.uri} is a classifier; --init takes a pre-training run")
+    trained = manifest.identity.data["model"]
+    if trained != model:
+        raise MotionpipeError(f"{folder} in {other.uri} is a run of {trained}; this is {model}: pass --model {trained}")
     shards = read_manifest(other, SHARDS, "motionpipe shard")
     return Init(other, run, manifest, shards.identity.data["dataset"])
 
@@ -152,7 +161,8 @@ def require_classes(samples: Sequence[TrainSample], protocol: str) -> tuple[int,
     return labels
 
 
-def _name(store: Store, init: Init | None) -> str:
+def name_of(store: Store, init: Init | None) -> str:
+    """How a run is called that another began from, as `--init` takes it."""
     if init is None:
         return "none"
     return init.run if init.store.uri == store.uri else f"{init.store.uri}:{init.run}"

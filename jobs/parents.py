@@ -67,7 +67,8 @@ def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefac
         "runs": ["train-cluster", "--name", name, *_run_words(artefact)],
         "embeddings": ["embed", "--run", str(data.get("run")), "--name", name.removesuffix("@init")],
         "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],
-        "evaluations": ["evaluate", "--run", name.split("/", 1)[0], "--protocol", str(data.get("protocol"))],
+        "evaluations": ["evaluate", *_evaluated(artefact)],
+        "motion": ["evaluate", "--on", "motion", *_evaluated(artefact)],
     }[artefact.kind]
     recipe = ["--recipe", f"{store.uri}/{artefact.folder}/recipe.toml"] if store.is_local else []
     return shlex.join(["motionpipe", *words, *recipe, "--store", store.uri])
@@ -76,7 +77,13 @@ def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefac
 def _run_words(artefact: Artefact) -> list[str]:
     if artefact.identity.stage == "finetune":
         return ["--task", "classify", "--init", str(artefact.info.get("init"))]
-    return ["--codebook", str(artefact.info.get("codebook"))]
+    book = artefact.info.get("codebook")
+    return ["--codebook", str(book)] if book else []
+
+
+def _evaluated(artefact: Artefact) -> list[str]:
+    run = artefact.name.split("/", 1)[0]
+    return ["--run", run, "--protocol", str(artefact.identity.data.get("protocol"))]
 
 
 def flow_name(artefact: Artefact, by_folder: dict[str, Artefact]) -> str:

@@ -50,6 +50,9 @@ def _detail(artefact: Artefact) -> str:
         figures = artefact.detail
         leak = f", LEAK: {figures['leak']}" if figures["leak"] else ""
         return f"top-1 {figures['top1']:.3f}, chance {figures['chance']:.3f}, {figures['n_test']} recordings{leak}"
+    if artefact.kind == "motion" and artefact.finished:
+        means = {method: figures["l1"] for method, figures in artefact.detail["methods"].items()}
+        return f"l1 {means['run']:.4f}, copying {means['copy']:.4f}, {artefact.detail['clips']} clips"
     totals = artefact.manifest.totals if artefact.manifest else {}
     if not totals.get("read"):
         return ""

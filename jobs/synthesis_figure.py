@@ -68,7 +68,8 @@ def synthesis_png(shown: ShownSynthesis) -> bytes:
 
 def shown_steps(steps: int) -> list[int]:
     """At most six steps, evenly spaced, always with the last."""
-    return np.unique(np.round(np.linspace(0, steps - 1, min(steps, _MOST_COLUMNS))).astype(int)).tolist()
+    places = np.round(np.linspace(0, steps - 1, min(steps, _MOST_COLUMNS)))
+    return sorted({int(place) for place in places})
 
 
 def _rows(clip: SynthesisedClip) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from .optical_flow import optical_flow
 
 FLOW_PEERS = ("dis-fast", "dis", "tv-l1", "deepflow")
 COPY = "copy"
+METHODS = ("run", COPY, *FLOW_PEERS)
 BEST_PSNR = 10 * math.log10(12 * 255**2)
 """PSNR of 8-bit rounding alone, 58.9 dB; frames that a recording repeats count as known so well and no better."""
 
@@ -24,7 +25,7 @@ Figures = dict[str, float]
 
 
 def measure_frames(frames: Tensor, synthesise: Callable[[Tensor], Tensor]) -> dict[str, Figures]:
-    """Figures of one clip by method: "run", "copy" and FLOW_PEERS.
+    """Figures of one clip by method, for all METHODS.
 
     frames: float32 (T + 1, 3, S, S) in [-1, 1], of 8-bit frames. synthesise: what the run makes of the first T of them,
     its T successors (T, 3, S, S).

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from .section import Section
+from .slow_fast import ALPHA, BETA_INVERSE
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 BackboneName = Literal[
@@ -20,9 +21,6 @@ BackboneName = Literal[
     "slowfast101",
 ]
 Pipeline = Literal["backbone", "lr", "hr", "lr+hr"]
-
-SLOWFAST_ALPHA = 4
-SLOWFAST_BETA_INVERSE = 8
 
 
 class CgmNetSection(Section):
@@ -38,6 +36,13 @@ class CgmNetSection(Section):
         1.0, ge=0.25, le=1, description="training crops show squares down to this part of the usual side [fraction]"
     )
     flip: bool = Field(True, description="mirror half of the training clips")
+    pan_px: float = Field(
+        0.0,
+        ge=0,
+        le=32,
+        description="in half of the training clips the crop moves over the picture, evenly, by up to so much a frame in "
+        "each direction, as if the camera panned; 0: in none [px of the crop]",
+    )
     backbone: BackboneName = Field("resnet18", description="3D network that encodes the clip")
     backbone_width: int = Field(64, ge=4, le=256, description="channels of its first convolution [count]")
     decoder_widths: tuple[Width, Width, Width, Width] = Field(
@@ -55,9 +60,15 @@ class CgmNetSection(Section):
     kernel_lr: int = Field(3, ge=1, le=31, description="side k of the filters in LR maps, odd [LR px]")
     kernel_hr: int = Field(5, ge=1, le=31, description="cgmul, or scale = 1: side of the filters in HR maps, odd [px]")
     padding: Literal["replicate", "zero"] = Field("replicate", description="what filters see beyond the frame")
+    lambda_hr: float = Field(
+        1.0, ge=0, description="weight of the HR reconstruction loss; with lambda_lr = 0 too no frame is synthesised"
+    )
     lambda_lr: float = Field(1.0, ge=0, description="weight λ1 of the LR reconstruction loss")
     lambda_class: float = Field(
-        0.0, ge=0, description="weight λ2 of the classification loss; with 0 nothing classifies"
+        0.0,
+        ge=0,
+        description="weight λ2 of the classification loss; with 0 nothing classifies, and `--task classify` takes 10, "
+        "as the paper does",
     )
     pipeline: Pipeline = Field(
         "lr+hr", description="where lambda_class > 0: the backbone's scores alone, or averaged with those of the maps"
@@ -68,6 +79,8 @@ class CgmNetSection(Section):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> CgmNetSection:
+        if not self.synthesises and not self.lambda_class:
+            raise ValueError("lambda_hr, lambda_lr and lambda_class are all 0: nothing would be learned")
         if self.crop > self.frame_short_side:
             raise ValueError(f"crop {self.crop} does not fit in frames of shorter side {self.frame_short_side}")
         if self.crop % self.scale:
@@ -85,13 +98,18 @@ class CgmNetSection(Section):
     @model_validator(mode="after")
     def _backbone_fits(self) -> CgmNetSection:
         if self.backbone.startswith("slowfast"):
-            if self.clip_frames % SLOWFAST_ALPHA:
-                raise ValueError(f"{self.backbone}: clip_frames must be a multiple of {SLOWFAST_ALPHA}")
-            if self.backbone_width % SLOWFAST_BETA_INVERSE:
-                raise ValueError(f"{self.backbone}: backbone_width must be a multiple of {SLOWFAST_BETA_INVERSE}")
+            if self.clip_frames % ALPHA:
+                raise ValueError(f"{self.backbone}: clip_frames must be a multiple of {ALPHA}")
+            if self.backbone_width % BETA_INVERSE:
+                raise ValueError(f"{self.backbone}: backbone_width must be a multiple of {BETA_INVERSE}")
         if self.backbone == "resnext101" and self.backbone_width % 16:
             raise ValueError("resnext101: backbone_width must be a multiple of 16, for 32 groups of twice as many")
         return self
+
+    @property
+    def synthesises(self) -> bool:
+        """Whether frames are synthesised in training."""
+        return self.lambda_hr > 0 or self.lambda_lr > 0
 
     @property
     def dilation_hr(self) -> int:

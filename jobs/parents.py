@@ -11,24 +11,31 @@ from .inventory import Artefact
 
 
 def stale_artefacts(artefacts: Sequence[Artefact]) -> dict[str, str]:
-    """Folder to why it no longer belongs to what stands in the store; `artefacts` in data order."""
+    """Folder to why it no longer belongs to what stands in the store."""
     by_folder = {artefact.folder: artefact for artefact in artefacts}
     stale: dict[str, str] = {}
-    for artefact in artefacts:
-        for folder, made_from in parents(artefact, by_folder):
-            parent = by_folder.get(folder)
-            if parent is None:
-                stale[artefact.folder] = f"its parent {folder} is gone"
-            elif not parent.finished:
-                stale[artefact.folder] = f"its parent {folder} is not finished"
-            elif made_from is not None and current_hash(parent) != made_from:
-                stale[artefact.folder] = f"made from another {folder} than the one that stands here"
-            elif folder in stale:
-                stale[artefact.folder] = f"its parent {folder} is stale"
-            else:
-                continue
-            break
+    found = -1
+    # a learned codebook is made from a run, which comes after codebooks: go on until nothing more is found
+    while len(stale) > found:
+        found = len(stale)
+        for artefact in artefacts:
+            if artefact.folder not in stale and (why := _why_stale(artefact, by_folder, stale)):
+                stale[artefact.folder] = why
     return stale
+
+
+def _why_stale(artefact: Artefact, by_folder: dict[str, Artefact], stale: dict[str, str]) -> str | None:
+    for folder, made_from in parents(artefact, by_folder):
+        parent = by_folder.get(folder)
+        if parent is None:
+            return f"its parent {folder} is gone"
+        if not parent.finished:
+            return f"its parent {folder} is not finished"
+        if made_from is not None and current_hash(parent) != made_from:
+            return f"made from another {folder} than the one that stands here"
+        if folder in stale:
+            return f"its parent {folder} is stale"
+    return None
 
 
 def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tuple[str, str | None]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ..pipeline.artefacts import SHARDS
 from ..pipeline.store import Store
-from .inventory import Artefact
+from .inventory import Artefact, is_elsewhere
 
 
 def stale_artefacts(artefacts: Sequence[Artefact]) -> dict[str, str]:
@@ -49,10 +49,10 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
             case "codebook":
                 book = artefact.name if artefact.kind == "targets" else artefact.info["codebook"]
                 yield f"codebook/{book}", made_from
-            case "checkpoint":
+            case "checkpoint" if not is_elsewhere(artefact.identity.data["run"]):
                 untrained = artefact.name.endswith("@init")
                 yield f"runs/{artefact.identity.data['run']}", None if untrained else made_from
-            case "init" if ":" not in artefact.info["init"]:  # a run of another store is not looked after
+            case "init" if not is_elsewhere(artefact.info["init"]):
                 yield f"runs/{artefact.info['init']}", made_from
             case "run":
                 yield f"runs/{artefact.name.split('/', 1)[0]}", made_from

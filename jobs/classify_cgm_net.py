@@ -14,7 +14,8 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import FlowSection, Recipe, canonical_hash
 from ..schemas.report import Identity
 from .cgm_net_table import echo_costs
-from .finetune import Init, find_init, name_of, require_classes, settings_hash
+from .find_run import run_text
+from .finetune import Init, find_init, require_classes, settings_hash
 from .learn_cgm_net import needs_motion
 from .options import RunOptions
 from .pretrain_cgm_net import clip_steps
@@ -78,7 +79,13 @@ def classify_cgm_net(
         labels=labels,
         init=begun.checkpoint if begun else None,
     )
-    return run_training(job, samples, Artefact(identity, recipe, {"init": name_of(store, begun)}), options, loop)
+    return run_training(
+        job,
+        samples,
+        Artefact(identity, recipe, {"init": run_text(store, begun.files) if begun else "none"}),
+        options,
+        loop,
+    )
 
 
 def classifying(recipe: Recipe) -> CgmNetSection:
@@ -100,5 +107,7 @@ def require_fit(network: CgmNetSection, init: Init) -> None:
     differing = [f"cgm_net.{name} is {there[name]!r} there and {here[name]!r} here" for name in fields]
     differing = [line for name, line in zip(fields, differing, strict=True) if there[name] != here[name]]
     if differing:
-        recipe = f"--recipe {Path(init.store.uri, 'runs', init.run, 'recipe.toml')}"
-        raise MotionpipeError(f"run {init.run} does not fit: {'; '.join(differing)}; give its own recipe: {recipe}")
+        recipe = f"--recipe {Path(init.files.store.uri, init.files.folder, 'recipe.toml')}"
+        raise MotionpipeError(
+            f"run {init.files.name} does not fit: {'; '.join(differing)}; give its own recipe: {recipe}"
+        )

@@ -23,6 +23,7 @@ from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.score_clips import ClipScorer
 from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
 from ..pipeline.store import Store
+from ..pipeline.train_samples import samples_from_bytes
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import Recipe
 from ..schemas.report import Identity, Manifest, ShardSummary, content_hash
@@ -177,7 +178,7 @@ def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> 
         "protocol": protocol.name,
         "leak": protocol.leak,
         "clips": len(ids),
-        "n_train": len(train),
+        "n_train": _recordings_learned_from(task),
         "n_test": len(recordings),
         "n_test_planned": len(protocol.labelled("test")),
         "chance": 1 / len(classes),
@@ -190,6 +191,12 @@ def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> 
     columns = {"recording_id": recordings, "label": labels, "predicted": predicted, "scores": scores.tolist()}
     task.store.write_bytes(f"{folder}/predictions.parquet", parquet_bytes(pa.table(columns)))
     task.store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
+
+
+def _recordings_learned_from(task: Task) -> int:
+    """Recordings of the run's samples, which are fewer than the protocol's where it learned from a share of them."""
+    samples = samples_from_bytes(task.store.read_bytes(f"{RunFiles(task.store, task.run).folder}/samples.npz"))
+    return len({sample.recording_id for sample in (*samples.learned, *samples.held_out)})
 
 
 def finish(store: Store, folder: str, names: Sequence[str], identity: Identity, info: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ..models.cgm_net import CgmNet, CgmNetScorer
+from ..models.cgm_net import CgmNet
 from ..pipeline.artefacts import SHARDS, read_manifest
 from ..pipeline.batches_cgm_net import read_clip
 from ..pipeline.clip_plan import ClipRef, TrainSample
@@ -33,6 +33,7 @@ from ..schemas.report import Identity, Manifest
 from .artefact_lock import artefact_lock
 from .device import mention_idle_gpu, require_device
 from .evaluate import finish, scored_protocol
+from .learn_cgm_net import synthesiser_of
 from .motion_table import motion_table
 from .options import RunOptions
 from .pretrain_cgm_net import rgb_samples
@@ -138,8 +139,8 @@ def measuring_worker(task: Task, device: str) -> Callable[[int], list[tuple[str,
     require_device(device)
     checkpoint = f"{RunFiles(task.store, task.run).folder}/{task.trained.shards[0].file}"
     learner, network = learner_of(task.trained), network_of(task.trained)
-    net = learner.restore(network, load_checkpoint(task.store, checkpoint)["model"]).to(device)
-    synthesise = partial(successors, net.net if isinstance(net, CgmNetScorer) else net)
+    net = synthesiser_of(learner.restore(network, load_checkpoint(task.store, checkpoint)["model"]))
+    synthesise = partial(successors, net.to(device))
     source = StoredFrames(task.store)
 
     def figures(sample: TrainSample, ref: ClipRef) -> dict[str, Figures]:

@@ -131,9 +131,14 @@ def _open(store: Store, flow_folder: str | None, cell: int, network: Any) -> Rgb
 
 
 def _features(net: nn.Module, clip: Tensor, pool_grid: int) -> Tensor:
+    return cgm_net.features(synthesiser_of(net), clip, pool_grid)
+
+
+def synthesiser_of(net: nn.Module) -> cgm_net.CgmNet:
+    """The network that makes motion maps, of a restored run of either task."""
     network = net.net if isinstance(net, cgm_net.CgmNetScorer) else net
     assert isinstance(network, cgm_net.CgmNet)
-    return cgm_net.features(network, clip, pool_grid)
+    return network
 
 
 PRETRAIN = Learner(

@@ -12,6 +12,7 @@ import click
 from jinja2 import Environment, StrictUndefined
 
 from .. import __version__
+from ..pipeline.measure_frames import METHODS
 from ..pipeline.store import Store
 from .inventory import command_for
 from .predict import open_predictor, pictures
@@ -74,7 +75,7 @@ def illustrate(store: Store, content: Content) -> Illustrated:
 
 
 def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Image | None, list[Image]]]:
-    """Curves of each run, and predictions of the first finished ones that predict flow."""
+    """Curves of each run, and predictions of the first finished ones that predict flow or frames."""
     shown = {run.artefact.name for run in [run for run in runs if _predicts(store, run)][:_MOST_PREDICTED]}
     return [
         (
@@ -87,13 +88,18 @@ def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Imag
 
 
 def _predicts(store: Store, run: Run) -> bool:
-    """Whether it was pre-trained to its end, and its weights and its flow are still there."""
+    """Whether it is finished and predicts flow or frames, and its weights and its flow, if any, are still there."""
     artefact = run.artefact
-    if artefact.manifest is None or artefact.identity.stage != "train":
+    if artefact.manifest is None:
         return False
-    weights = [f"{artefact.folder}/{line.file}" for line in artefact.manifest.shards]
-    flow = f"flow/{artefact.info['flow']}/manifest.json"
-    return bool(weights) and all(store.exists(name) for name in (*weights, flow))
+    needed = [f"{artefact.folder}/{line.file}" for line in artefact.manifest.shards]
+    if artefact.identity.data["model"] == "cgm-net":
+        network = artefact.identity.data["network"]
+        predicts = bool(network["lambda_hr"] or network["lambda_lr"])
+    else:
+        predicts = artefact.identity.stage == "train"
+        needed += [f"flow/{artefact.info['flow']}/manifest.json"] if predicts else []
+    return predicts and all(store.exists(name) for name in needed)
 
 
 def _predictions(store: Store, run: Run) -> list[Image]:
@@ -110,6 +116,7 @@ def render(store: Store, content: Content, illustrated: Illustrated) -> str:
         illustrated=illustrated,
         uri=store.uri,
         version=__version__,
+        motion_methods=METHODS,
         command=lambda kind: command_for(store, kind),
         status_command=f"motionpipe status --store {shlex.quote(store.uri)}",
     )

@@ -114,6 +114,7 @@ class Content:
     probes: tuple[dict[str, Any], ...]
     confusions: tuple[ConfusionPair, ...]
     evaluations: tuple[Evaluation, ...]
+    motion: tuple[dict[str, Any], ...]
 
 
 def collect(store: Store) -> Content:
@@ -141,6 +142,7 @@ def collect(store: Store) -> Content:
         probes=tuple(probes),
         confusions=confusion_pairs(probes),
         evaluations=_evaluations([a.detail for a in artefacts if a.kind == "evaluations" and a.finished]),
+        motion=tuple(artefact.detail for artefact in artefacts if artefact.kind == "motion" and artefact.finished),
     )
 
 

@@ -24,6 +24,8 @@ _FEW_CLASSES = 20
 
 def run_figure(run: Run) -> Image:
     """Loss, accuracy, speed and learning rate over the steps of a run."""
+    if run.artefact.identity.data["model"] == "cgm-net":
+        return _synthesis_figure(run)
     rows = run.rows
     steps = np.array([row["step"] for row in rows])
     with page_style():
@@ -48,6 +50,36 @@ def run_figure(run: Run) -> Image:
         _learning_rate(speed, steps, _column(rows, "learning_rate"))
         _legend_above(loss)
         _legend_above(accuracy)
+        return svg_image(figure)
+
+
+def _synthesis_figure(run: Run) -> Image:
+    """Errors of the synthesised frames, accuracy of the classes, as far as there are both, and speed."""
+    rows = run.rows
+    steps = np.array([row["step"] for row in rows])
+    errors = {"hr": (_BLUE, "all frames"), "next": (_ORANGE, "the unseen one"), "copy": (_RED, "copying")}
+    shown = {name: style for name, style in errors.items() if name in rows[0]}
+    classifies = "accuracy" in rows[0]
+    with page_style():
+        figure = empty_figure(11.5, 3.2)
+        panels = list(figure.subplots(1, 1 + bool(shown) + classifies, squeeze=False)[0])
+        speed = panels.pop()
+        if shown:
+            axes = panels.pop(0)
+            for name, (colour, label) in shown.items():
+                _curve(axes, steps, _column(rows, name), colour, label)
+            _held_out(axes, rows, "held_out_hr")
+            axes.set(title="Synthesised frames", xlabel="step", ylabel="error, pixels in [-1, 1]", ylim=(0, None))
+            _legend_above(axes)
+        if classifies:
+            axes = panels.pop(0)
+            _curve(axes, steps, _column(rows, "accuracy"), _BLUE, "training")
+            _held_out(axes, rows, "held_out_accuracy")
+            axes.set(title="Accuracy", xlabel="step", ylabel="share of clips right", ylim=(0, None))
+            _legend_above(axes)
+        _curve(speed, steps, _column(rows, "clips_per_s"), _GREEN, "clips/s")
+        speed.set(title="Speed and learning rate", xlabel="step", ylabel="clips a second", ylim=(0, None))
+        _learning_rate(speed, steps, _column(rows, "learning_rate"))
         return svg_image(figure)
 
 

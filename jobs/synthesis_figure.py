@@ -39,7 +39,7 @@ def synthesis_png(shown: ShownSynthesis) -> bytes:
     scale = _scale(clip.motion[columns])
     with matplotlib.rc_context(_STYLE):
         figure = Figure(
-            figsize=((len(columns) + 0.9) * _TILE_IN, len(rows) * (_TILE_IN + 0.05) + 0.9), layout="constrained"
+            figsize=((len(columns) + 0.9) * _TILE_IN, len(rows) * (_TILE_IN + 0.05) + 1.0), layout="constrained"
         )
         axes = figure.subplots(len(rows), len(columns), squeeze=False)
         for column, step in enumerate(columns):
@@ -53,8 +53,8 @@ def synthesis_png(shown: ShownSynthesis) -> bytes:
             axes[-1, column].set_xlabel(f"ℓ1 {clip.l1[step]:.3f}\ncopying {clip.copy_l1[step]:.3f}")
         label = f" ({shown.label})" if shown.label else ""
         figure.suptitle(
-            f"{shown.key}{label}, run {shown.run}: from frame {clip.start}, "
-            f"full colour at {scale:.2g} px, differences x{_ERROR_GAIN}",
+            f"{shown.key}{label}\nrun {shown.run}, from frame {clip.start}; differences x{_ERROR_GAIN}, "
+            f"maps in full colour at {scale:.2g} px",
             x=0.01,
             ha="left",
             fontsize=10,

@@ -18,8 +18,6 @@ from .frame_input import Float
 if TYPE_CHECKING:
     from ..schemas.cgm_net import CgmNetSection
 
-_PANNED = 0.5
-"""Part of the training clips in which the crop may move."""
 _CORNERS = ((0.0, 0.0), (0.0, 1.0), (0.5, 0.5), (1.0, 0.0), (1.0, 1.0))
 
 
@@ -74,40 +72,9 @@ def read_clip(
     """
     numbers = looped_frames(ref.start, config.clip_frames + 1, sample.stride, sample.num_frames)
     frames = read_frames_once(clips, sample, numbers)
-    square = Square.of(frames.shape[1:3], config, ref.crop_y, ref.crop_x)
-    panned = pan(square, frames.shape[:3], drawn_pan(ref, square.side * config.pan_px / config.crop))
-    cut = np.concatenate([crop_frames(frame[None], at, config.crop) for frame, at in zip(frames, panned, strict=True)])
+    cut = crop_frames(frames, Square.of(frames.shape[1:3], config, ref.crop_y, ref.crop_x), config.crop)
     follows = np.diff(np.array(numbers)) == sample.stride
     return (np.ascontiguousarray(cut[..., ::-1]) if ref.flip else cut), follows
-
-
-def drawn_pan(ref: ClipRef, most: float) -> tuple[int, int]:
-    """Down and right motion of the crop a frame [stored px], even over whole numbers up to `most`, or none.
-
-    It follows from the place of the crop alone; a crop in the exact middle, as held-out clips have, stands still.
-    """
-    if not most or (ref.crop_y, ref.crop_x) == (0.5, 0.5):
-        return 0, 0
-    generator = np.random.default_rng([int(place * 2**32) for place in (ref.crop_y, ref.crop_x)])
-    moves = generator.random() < _PANNED
-    down, right = generator.integers(-round(most), round(most), 2, endpoint=True).tolist()
-    return (down, right) if moves else (0, 0)
-
-
-def pan(square: Square, shape: tuple[int, int, int], step: tuple[int, int]) -> list[Square]:
-    """The square in each of the frames (T, H, W), `step` (down, right) further from one to the next.
-
-    Its place is shifted so that the path lies in the picture; where there is no room for it, the path is shorter.
-    """
-    frames, height, width = shape
-    paths = []
-    for start, free, one in ((square.top, height - square.side, step[0]), (square.left, width - square.side, step[1])):
-        limit = free // max(frames - 1, 1)
-        one = max(-limit, min(limit, one))
-        travel = one * (frames - 1)
-        first = min(max(start, -travel), free - max(travel, 0))
-        paths.append([first + one * t for t in range(frames)])
-    return [Square(top, left, square.side) for top, left in zip(*paths, strict=True)]
 
 
 def centre_clips(

@@ -20,6 +20,10 @@ class StoredFrames:
     def __init__(self, store: Store) -> None:
         self._store, self._entries = store, Entries(store, SHARDS)
 
+    def fps(self, sample: TrainSample) -> float:
+        """Frames a second of a sample."""
+        return self._entries.of(sample).fps
+
     def rgb(self, sample: TrainSample, numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Frames (T, H, W, 3) as they are stored; one clear error where they cannot be read."""
         entry = self._entries.of(sample)

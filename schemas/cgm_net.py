@@ -36,13 +36,6 @@ class CgmNetSection(Section):
         1.0, ge=0.25, le=1, description="training crops show squares down to this part of the usual side [fraction]"
     )
     flip: bool = Field(True, description="mirror half of the training clips")
-    pan_px: float = Field(
-        0.0,
-        ge=0,
-        le=32,
-        description="in half of the training clips the crop moves over the picture, evenly, by up to so much a frame in "
-        "each direction, as if the camera panned; 0: in none [px of the crop]",
-    )
     backbone: BackboneName = Field("resnet18", description="3D network that encodes the clip")
     backbone_width: int = Field(64, ge=4, le=256, description="channels of its first convolution [count]")
     decoder_widths: tuple[Width, Width, Width, Width] = Field(

@@ -30,6 +30,8 @@ def pretrain_cgm_net(store: Store, recipe: Recipe, run: str, options: RunOptions
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
     config = recipe.cgm_net
+    if not config.synthesises and not config.lambda_class:
+        raise MotionpipeError("cgm_net.lambda_hr, lambda_lr and lambda_class are all 0: nothing would be learned")
     samples = rgb_samples(store, shards, protocol, "train", config)
     labels: tuple[int, ...] = ()
     if config.lambda_class > 0:

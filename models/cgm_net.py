@@ -102,7 +102,9 @@ class CgmNet(nn.Module):
 
     def encode(self, clip: Tensor) -> Tensor:
         """F_v of clips (B, T, 3, S, S) in [-1, 1]."""
-        features: Tensor = self.encoder(normalise(clip.transpose(1, 2), KINETICS_MEAN, KINETICS_STD))
+        # oneDNN's bfloat16 kernel of a 7x7x7 convolution over 4 frames corrupts memory (torch 2.13): not on a CPU
+        with torch.autocast("cpu", enabled=False):
+            features: Tensor = self.encoder(normalise(clip.transpose(1, 2), KINETICS_MEAN, KINETICS_STD))
         return features
 
     def decode(self, clip: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:

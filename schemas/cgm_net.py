@@ -72,8 +72,6 @@ class CgmNetSection(Section):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> CgmNetSection:
-        if not self.synthesises and not self.lambda_class:
-            raise ValueError("lambda_hr, lambda_lr and lambda_class are all 0: nothing would be learned")
         if self.crop > self.frame_short_side:
             raise ValueError(f"crop {self.crop} does not fit in frames of shorter side {self.frame_short_side}")
         if self.crop % self.scale:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from motionpipe.models.cgm_net import build, loss
-from motionpipe.pipeline.batches_cgm_net import Square, build_batch, crop_frames, read_clip
+from motionpipe.pipeline.batches_cgm_net import Square, build_batch, centre_clips, crop_frames, read_clip
 from motionpipe.pipeline.clip_plan import ClipRef, TrainSample
 from motionpipe.schemas.cgm_net import CgmNetSection
 
@@ -106,6 +106,15 @@ def test_scales_are_drawn_down_to_the_smallest_and_the_middle_is_the_whole():
     frames, _ = read_clip(Ramps(), sample_of(), ref_of(y=0.0, x=0.0), config)
     assert frames.shape == (5, 3, 32, 32)
     assert pixels(frames)[0, 0].max() <= 15
+
+
+def test_evenly_spaced_clips_show_the_middle_and_read_each_frame_once():
+    source = Ramps()
+    clips = centre_clips(source, sample_of(), [[0, 1, 2, 3], [2, 3, 4, 5]], TINY)
+    assert source.asked == [[0, 1, 2, 3, 4, 5]]
+    assert clips.shape == (2, 4, 3, 32, 32)
+    assert pixels(clips)[:, :, 2, 0, 0].tolist() == [[0, 10, 20, 30], [20, 30, 40, 50]]
+    assert np.array_equal(clips[0], read_clip(source, sample_of(), ref_of(), TINY)[0][:4])
 
 
 def test_a_batch_has_the_place_of_each_class_and_none_where_it_is_not_known():

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from motionpipe.models.cgm_net import CgmNet, CgmNetBatch, build, features, fuse, loss, scores
+from motionpipe.models.cgm_net import CgmNet, CgmNetBatch, CgmNetScorer, build, features, fuse, loss, scores
 from motionpipe.models.reconstruction import area_downsample, charbonnier
 from motionpipe.schemas.cgm_net import CgmNetSection
 
@@ -134,6 +134,52 @@ def test_the_loss_is_equation_7():
     out = loss(net.eval(), batch)
     torch.testing.assert_close(out["loss"].detach(), out["hr"] + 0.5 * out["lr"] + 10 * out["class"])
     assert [name for name, value in out.items() if value.requires_grad] == ["loss"]
+
+
+def test_without_synthesis_only_the_classes_are_learned():
+    config = tiny(lambda_hr=0.0, lambda_lr=0.0, lambda_class=10.0, pipeline="backbone")
+    net, batch, ran = net_of(config, 3), moving_squares(labels=[0, 2]), []
+    net.decoder.register_forward_hook(lambda module, args, out: ran.append("decoder"))
+    out = loss(net, batch)
+    assert out.keys() == {"loss", "class", "accuracy"}
+    torch.testing.assert_close(out["loss"].detach(), 10 * out["class"])
+    assert ran == []
+    out["loss"].backward()
+    assert net.decoder.motion.weight.grad is None
+
+
+def test_dropout_acts_on_whole_features_in_training_alone():
+    torch.manual_seed(0)
+    net, clip = build(tiny(lambda_class=10.0), 3, dropout=0.5), moving_squares().frames[:, :-1]
+    maps = net(clip)
+    dropped = (net.dropout(maps.features).flatten(2) == 0).all(dim=2)
+    assert 0.2 < dropped.float().mean() < 0.8
+    with torch.no_grad():
+        assert torch.equal(net.eval().classify(maps)[0], net.encoder.classify(maps.features))
+    assert net.actions["hr"].dropout.p == net.actions["lr"].dropout.p == 0.5
+
+
+def test_features_may_keep_a_coarse_place():
+    net, clip = net_of(tiny(crop=64)).eval(), torch.rand(2, 4, 3, 64, 64)
+    with torch.no_grad():
+        whole, grid = features(net, clip), features(net, clip, pool_grid=2)
+    assert grid.shape == (2, 4 * whole.shape[1])
+    torch.testing.assert_close(grid.view(2, -1, 4).mean(dim=2), whole)
+    with pytest.raises(ValueError, match="pool_grid 3 is finer than the 2x2 code"):
+        features(net, clip, pool_grid=3)
+
+
+def test_a_scorer_gives_the_logarithms_of_averaged_probabilities():
+    net, clip = net_of(tiny(lambda_class=10.0), 3).eval(), moving_squares().frames[:, :-1]
+    with torch.no_grad():
+        torch.testing.assert_close(CgmNetScorer(net)(clip).exp(), scores(net, clip))
+
+
+def test_the_encoder_keeps_float32_on_a_cpu_under_mixed_precision():
+    net, batch = net_of(TINY), moving_squares()
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = net(batch.frames[:, :-1])
+    assert maps.features.dtype == maps.hr.dtype == torch.float32
 
 
 def test_clips_without_label_take_no_part_in_the_classification():

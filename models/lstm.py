@@ -12,14 +12,17 @@ Shapes: B sequences, T frames, D values a frame, H units, L layers. Time comes f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..schemas.lstm_section import LSTMSection
 from .peephole_lstm import WEIGHT_RANGE, PeepholeLSTM, State
+
+if TYPE_CHECKING:
+    from ..schemas.lstm_section import LSTMSection
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from ..pipeline.moving_mnist import SIDE
 from ..pipeline.read_ahead import read_ahead
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
+from .cuda_graph import GraphedStep, Step
 from .metrics_log import append_metrics, cut_metrics, read_metrics
 from .optimisers import make_optimiser
 from .run_files import load_checkpoint, save_checkpoint
@@ -51,7 +53,11 @@ Validate = Callable[[lstm.LSTMNet], dict[str, Any]]
 
 @dataclass(frozen=True)
 class MnistRun:
-    """A run in the folder `name` of a store; either minutes or steps says when it ends."""
+    """A run in the folder `name` of a store; either minutes or steps says when it ends.
+
+    graph: replay the step as a CUDA graph. readers: threads that make sequences ahead; with a graph they are made here
+    while the device works.
+    """
 
     store: Store
     name: str
@@ -59,6 +65,7 @@ class MnistRun:
     minutes: float | None
     steps: int | None
     readers: int = 1
+    graph: bool = False
 
     def part_done(self, at: Position) -> float:
         """How much of the run is behind it, 1 at its end."""
@@ -83,30 +90,36 @@ def train_run(
 ) -> tuple[lstm.LSTMNet, dict[str, Any]]:
     """Train to the end of the budget, from wherever the run stands; the network, and what the training was."""
     settings = SimpleNamespace(**run.settings)
-    if device.type == "cpu":
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
     torch.manual_seed(settings.seed)
     net = lstm.build(settings, SIDE * SIDE).to(device)  # type: ignore[arg-type]  # a section's fields without pydantic
-    optimiser = make_optimiser(
-        settings.optimiser, [{"params": [p for p in net.parameters() if p.requires_grad]}], settings.weight_decay
-    )
+    weights = [{"params": [p for p in net.parameters() if p.requires_grad]}]
+    optimiser = make_optimiser(settings.optimiser, weights, settings.weight_decay, capturable=run.graph)
     at = _restore(run, net, optimiser)
+    step: Step = partial(_step, net, optimiser, settings)
+    if run.graph:
+        for group in optimiser.param_groups:
+            group["lr"] = torch.zeros((), device=device)
+        step = GraphedStep(step)
     begun, last_save, last_test = at.step, at.seconds, at.seconds
     cut_metrics(run.store, run.name, at.step)
     spans = ((start * settings.batch, (start + 1) * settings.batch) for start in _count_from(at.step))
-    with read_ahead(lambda span: digits.batch(*span), spans, run.readers) as batches:
+    with read_ahead(lambda span: digits.batch(*span), spans, 0 if run.graph else run.readers) as batches:
         while run.part_done(at) < 1:
             began = time.perf_counter()
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * rate_factor(settings.warmup, run.part_done(at))
-            scalars = _step(net, optimiser, batches.take(), settings, device, _seed(settings.seed, at.step))
+            _set_rate(optimiser, settings.learning_rate * rate_factor(settings.warmup, run.part_done(at)))
+            if settings.truth_share < 1:
+                torch.manual_seed(_seed(settings.seed, at.step))
+            scalars = step(batches.take().frames.to(device))
             at.step += 1
             logged = at.step % LOG_EVERY == 0 or at.step == begun + 1
-            row = {name: round(value.item(), 3) for name, value in scalars.items()} if logged else {}
+            row: dict[str, Any] = {name: round(value.item(), 3) for name, value in scalars.items()} if logged else {}
             at.seconds += time.perf_counter() - began
             if row:
                 if not math.isfinite(row["loss"]):
-                    raise MotionpipeError(f"{run.name}: the loss is {row['loss']} at step {at.step}: lower learning_rate")
+                    raise MotionpipeError(
+                        f"{run.name}: the loss is {row['loss']} at step {at.step}: lower learning_rate"
+                    )
                 row |= {"step": at.step, "seconds": round(at.seconds, 2), "data_wait_s": round(batches.wait_s, 2)}
                 if at.seconds - last_test > TEST_EVERY_S:
                     row["test"] = {name: score["loss"] for name, score in validate(net).items()}
@@ -141,21 +154,23 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _step(
-    net: lstm.LSTMNet,
-    optimiser: torch.optim.Optimizer,
-    batch: lstm.SequenceBatch,
-    settings: SimpleNamespace,
-    device: torch.device,
-    seed: int,
+    net: lstm.LSTMNet, optimiser: torch.optim.Optimizer, settings: SimpleNamespace, frames: Tensor
 ) -> dict[str, Tensor]:
     optimiser.zero_grad(set_to_none=True)
-    torch.manual_seed(seed)  # of scheduled sampling
-    with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-        scalars = lstm.loss(net, batch.to(device))
+    with torch.autocast(frames.device.type, torch.bfloat16, settings.precision == "bf16", cache_enabled=False):
+        scalars = lstm.loss(net, lstm.SequenceBatch(frames))
     scalars["loss"].backward()  # type: ignore[no-untyped-call]
     scalars["gradient_norm"] = nn.utils.clip_grad_norm_(net.parameters(), settings.grad_clip)
     optimiser.step()
     return {name: value.detach() for name, value in scalars.items()}
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def _seed(seed: int, step: int) -> int:
@@ -197,11 +212,8 @@ def _draw_curve(run: MnistRun) -> None:
     from .plain_curve import curve_svg
 
     rows = read_metrics(run.store, run.name)
-    names = [name for name in ("reconstruction", "future") if rows and name in rows[0]]
-    points = {name: [(row["step"], row[name]) for row in rows] for name in names}
-    points |= {
-        f"test {name}": [(row["step"], row["test"][name]) for row in rows if "test" in row]
-        for name in names
-        if any("test" in row for row in rows)
-    }
+    points: dict[str, list[tuple[float, float]]] = {}
+    for name in run.settings["decoders"]:
+        points[name] = [(row["step"], row[name]) for row in rows]
+        points[f"test {name}"] = [(row["step"], row["test"][name]) for row in rows if "test" in row]
     run.store.write_bytes(f"{run.name}/curve.svg", curve_svg(points, "step", "nats a frame").encode())

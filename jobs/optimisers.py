@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from ..schemas.errors import MotionpipeError
+
 MOMENTUM = 0.9
 MOST_CHANGE = 1e-4
 
@@ -22,7 +24,7 @@ class ClippedMomentum(torch.optim.Optimizer):
         super().__init__(groups, {"lr": 0.0, "weight_decay": weight_decay, "most": most})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step along the gradients that are there; `closure` is not used."""
         assert closure is None
         for group in self.param_groups:
@@ -36,8 +38,15 @@ class ClippedMomentum(torch.optim.Optimizer):
                 weight.sub_(velocity.clamp_(-group["most"], group["most"]))
 
 
-def make_optimiser(name: str, groups: Iterable[dict[str, Any]], weight_decay: float) -> torch.optim.Optimizer:
-    """The optimiser that a recipe names, over groups that say their `lr`."""
-    if name == "momentum":
-        return ClippedMomentum(groups, weight_decay)
-    return torch.optim.Adam(groups, weight_decay=weight_decay)
+def make_optimiser(
+    name: str, groups: Iterable[dict[str, Any]], weight_decay: float, capturable: bool = False
+) -> torch.optim.Optimizer:
+    """The optimiser that a recipe names: "adam", or "momentum" as released.
+
+    capturable: its steps can be recorded in a CUDA graph, with a step size that is a tensor; Adam alone can do that.
+    """
+    if name == "adam":
+        return torch.optim.Adam(groups, weight_decay=weight_decay, capturable=capturable)
+    if capturable:
+        raise MotionpipeError(f"the optimiser {name} cannot be recorded in a CUDA graph; train without --graph")
+    return ClippedMomentum(groups, weight_decay)

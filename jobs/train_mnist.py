@@ -13,26 +13,26 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..models import lstm
 from ..pipeline.batches_lstm import DigitBatches
 from ..pipeline.idx_files import find_idx, read_idx
 from ..pipeline.moving_mnist import SIDE, TEST_SEQUENCES, MovingMnist, fixed_test_set
-from ..pipeline.predicted_frames import predict_frames
 from ..pipeline.png import animated_png_bytes, png_bytes
+from ..pipeline.predicted_frames import predict_frames
 from ..pipeline.score_prediction import score_predictions
 from ..pipeline.sequence_pictures import sequence_animation, sequence_rows
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from .mnist_run import DEFAULTS, MnistRun, read_lines, train_run
-
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "future": {"decoders": ("future",), "conditional": ()},
@@ -59,10 +59,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("digits", type=Path, help="folder of MNIST's IDX files, plain or gzipped")
     parser.add_argument("--out", type=Path, required=True, help="folder for runs and results.jsonl")
     parser.add_argument("--variant", action="append", required=True, choices=sorted(VARIANTS))
-    parser.add_argument("--minutes", type=float, help="end training of each variant after so long; the rate falls by it")
+    parser.add_argument(
+        "--minutes", type=float, help="end training of each variant after so long; the rate falls by it"
+    )
     parser.add_argument("--steps", type=int, help="end it after so many steps instead")
     parser.add_argument("--test-sequences", type=int, default=TEST_SEQUENCES, help="of the fixed test set")
     parser.add_argument("--readers", type=int, default=1, help="threads that make sequences ahead")
+    parser.add_argument("--graph", action="store_true", help="replay the step as a CUDA graph; needs a GPU")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="assignments")
     given = parser.parse_args(arguments)
     try:
@@ -82,6 +85,8 @@ def experiment(given: argparse.Namespace) -> None:
         raise MotionpipeError("give --minutes or --steps")
     settings = changed_settings(given.assignments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if given.graph and device.type != "cuda":
+        raise MotionpipeError("--graph records work of a GPU, and there is none here")
     train = DigitBatches.on(MovingMnist(read_part(given.digits, "train"), "train", settings["seed"]), device)
     test = DigitBatches.on(fixed_test_set(read_part(given.digits, "t10k")), device)
     results = given.out / "results.jsonl"
@@ -90,7 +95,14 @@ def experiment(given: argparse.Namespace) -> None:
         asked = {"variant": variant, "settings": settings, **budget, "test_sequences": given.test_sequences}
         if any(json.loads(json.dumps(asked)).items() <= row.items() for row in read_lines(results)):
             continue
-        run = MnistRun(Store.at(str(given.out)), variant, settings | VARIANTS[variant], **budget, readers=given.readers)
+        run = MnistRun(
+            store=Store.at(str(given.out)),
+            name=variant,
+            settings=settings | VARIANTS[variant],
+            **budget,
+            readers=given.readers,
+            graph=given.graph,
+        )
         validate = partial(scores, test=test, count=min(1000, given.test_sequences))
         net, trained = train_run(run, train, device, validate)
         row = asked | trained | {"test": scores(net, test, given.test_sequences)}
@@ -124,12 +136,13 @@ def draw(net: lstm.LSTMNet, test: DigitBatches, folder: Path) -> None:
         (folder / f"sequence-{number}-animated.png").write_bytes(moving)
 
 
-def read_part(folder: Path, part: str) -> Any:
+def read_part(folder: Path, part: str) -> npt.NDArray[np.uint8]:
     """The images of a part, uint8 (N, 28, 28)."""
     path = find_idx(folder, f"{part}-images-idx3-ubyte") if folder.is_dir() else None
     if path is None:
         raise MotionpipeError(f"{folder} holds no {part}-images-idx3-ubyte, plain or gzipped")
-    return read_idx(Path(path))
+    assert isinstance(path, Path)
+    return read_idx(path)
 
 
 def changed_settings(assignments: list[str]) -> dict[str, Any]:
@@ -149,14 +162,16 @@ def changed_settings(assignments: list[str]) -> dict[str, Any]:
 
 def summary_lines(rows: list[dict[str, Any]]) -> list[str]:
     """A line for each result: nats a frame beside what was published and what costs nothing."""
-    lines = [f"{'variant':30} {'steps':>7} {'future':>8} {'published':>9} {'reconstr.':>9} {'constant':>8} {'floor':>6}"]
+    lines = [
+        f"{'variant':30} {'steps':>7} {'future':>8} {'published':>9} {'reconstr.':>9} {'constant':>8} {'floor':>6}"
+    ]
     for row in rows:
         future, back = (row["test"].get(name) for name in ("future", "reconstruction"))
         either = future or back
         figures = [
             f"{future['loss']:8.1f}" if future else f"{'–':>8}",
             f"{PUBLISHED.get(row['variant'], '–'):>9}",
-            f"{back['loss']:9.1f}" if back else f"{'–':>9}",
+            f"{back['loss']:8.1f}" if back else f"{'–':>8}",
             f"{either['constant']:8.1f} {either['floor']:6.1f}",
         ]
         lines.append(f"{row['variant']:30} {row['trained_steps']:7d} " + " ".join(figures))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -32,9 +33,13 @@ class DigitBatches:
         """Sequences start … stop-1, pixels in 0 … 1."""
         if self.images.device.type == "cpu":
             return grey_sequences(torch.from_numpy(self.sequences.frames(start, stop)))
-        rows = torch.from_numpy(self.sequences.digits(start, stop)).to(self.images.device)
-        corners = torch.from_numpy(self.sequences.positions(start, stop).astype(np.int64)).to(self.images.device)
+        rows = self._sent(self.sequences.digits(start, stop))
+        corners = self._sent(self.sequences.positions(start, stop).astype(np.int64))
         return grey_sequences(draw_digits(self.images[rows], corners, SIDE))
+
+    def _sent(self, numbers: npt.NDArray[np.int64]) -> Tensor:
+        """The numbers on the device, which is not waited for."""
+        return torch.from_numpy(numbers).pin_memory().to(self.images.device, non_blocking=True)
 
 
 def grey_sequences(frames: Tensor) -> SequenceBatch:

@@ -15,7 +15,9 @@ Frames = npt.NDArray[np.uint8]
 
 
 @torch.inference_mode()
-def predict_frames(net: LSTMNet, batch: SequenceBatch, size: tuple[int, ...]) -> Iterator[tuple[Frames, dict[str, Frames]]]:
+def predict_frames(
+    net: LSTMNet, batch: SequenceBatch, size: tuple[int, ...]
+) -> Iterator[tuple[Frames, dict[str, Frames]]]:
     """Of each sequence its true frames and what each decoder made, uint8 (T, *size), running freely.
 
     size: (H, W) or (H, W, 3). The reconstruction is turned back into the order of its input.
@@ -24,12 +26,13 @@ def predict_frames(net: LSTMNet, batch: SequenceBatch, size: tuple[int, ...]) ->
     made = net(batch.frames, told=False)
     if net.config.output == "bernoulli":
         made = {name: torch.sigmoid(frames) for name, frames in made.items()}
+    if "reconstruction" in made:
+        made["reconstruction"] = made["reconstruction"].flip(1)
     for number, truth in enumerate(batch.frames):
-        shown = {name: _grey(frames[number].flip(0) if name == "reconstruction" else frames[number], size) for name, frames in made.items()}
-        yield _grey(truth, size), shown
+        yield _levels(truth, size), {name: _levels(frames[number], size) for name, frames in made.items()}
 
 
-def _grey(frames: Tensor, size: tuple[int, ...]) -> Frames:
+def _levels(frames: Tensor, size: tuple[int, ...]) -> Frames:
     """Values in 0 … 1 to 0 … 255."""
     levels = (frames.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
     return np.asarray(levels.reshape(len(levels), *size))

@@ -103,6 +103,8 @@ def _protocol(store: Store, asked: str | None, embeddings: Manifest) -> Protocol
     plan = planned_by_recording(store)
     dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
     name = resolve_protocol(dataset, asked)
+    if "encoder" in embeddings.identity.data:
+        return Protocol(name, plan, "")  # its weights are of other pictures
     trained_on, run = embeddings.identity.data["trained_on"], embeddings.identity.data["run"]
     seen = recordings_in(plan, trained_on, "train") & recordings_in(plan, name, "test")
     leak = f"run {run} was trained on {trained_on}, with {len(seen)} test recordings of {name}" if seen else ""

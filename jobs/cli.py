@@ -193,7 +193,10 @@ def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | N
 
 @main.command("train-cluster")
 @click.option(
-    "--model", type=click.Choice(("atomic-flow",)), default="atomic-flow", show_default=True, help="Network to train."
+    "--model",
+    type=click.Choice(("atomic-flow", "lstm")),
+    default=None,
+    help="Network to train [default: the recipe's].",
 )
 @click.option(
     "--task",
@@ -222,7 +225,7 @@ def train_cluster(
     store: Store,
     recipe: MakeRecipe,
     options: RunOptions,
-    model: str,
+    model: str | None,
     task: str,
     book: str | None,
     init: str | None,
@@ -251,18 +254,46 @@ def train_cluster(
 @main.command()
 @click.option("--run", "run_name", default=None, help="Run to embed with.")
 @click.option(
+    "--encoder",
+    type=click.Choice(("resnet18", "resnet152", "vgg16", "efficientnet-lite0")),
+    default=None,
+    help="Image network to embed with instead; its weights are --weights.",
+)
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="File of the encoder's weights, PyTorch's or safetensors'.",
+)
+@click.option(
     "--per", type=click.Choice(("clip", "frame")), default=None, help="A row for each clip, or for each single frame."
 )
 @click.option("--name", callback=plain_name, default=None, help="Name of the embeddings [default: RUN, or RUN-frame].")
 @gpus_option
 @stage_options
 def embed(
-    store: Store, recipe: MakeRecipe, options: RunOptions, run_name: str | None, per: str | None, name: str | None
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    run_name: str | None,
+    encoder: str | None,
+    weights: Path | None,
+    per: str | None,
+    name: str | None,
 ) -> list[StageResult]:
-    """Write a run's embeddings, and those of its untrained weights, to Parquet."""
+    """Write a run's embeddings, and those of its untrained weights, to Parquet; or an image network's percepts."""
+    chosen = recipe(("embed.per", per))
+    if encoder is not None:
+        if run_name is not None or weights is None:
+            raise click.UsageError("--encoder needs --weights FILE, and no --run")
+        from .embed_encoder import embed_with_encoder
+
+        return [embed_with_encoder(store, chosen, encoder, weights, name, options)]  # type: ignore[arg-type]
+    if weights is not None:
+        raise click.UsageError("--weights is for --encoder")
     from .embed import embed as run
 
-    return run(store, recipe(("embed.per", per)), run_name, name, options)
+    return run(store, chosen, run_name, name, options)
 
 
 @main.command()
@@ -311,7 +342,15 @@ def predict(run_name: str | None, key: str | None, start: int | None, out: Path 
 
 
 @main.command()
-@click.option("--run", "run_name", default=None, help="Classifier to score.")
+@click.option("--run", "run_name", default=None, help="Run to score.")
+@click.option(
+    "--on",
+    "scored",
+    type=click.Choice(("action", "prediction")),
+    default="action",
+    show_default=True,
+    help="A classifier's classes, or the frames that an lstm predicts.",
+)
 @click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
 @click.option("--allow-leak", is_flag=True, help="Score although training saw test recordings; the figure is marked.")
 @gpus_option
@@ -321,10 +360,15 @@ def evaluate(
     recipe: MakeRecipe,
     options: RunOptions,
     run_name: str | None,
+    scored: str,
     protocol: str | None,
     allow_leak: bool,
 ) -> StageResult:
-    """Score a fine-tuned classifier on test recordings, clips averaged."""
+    """Score a run on test recordings: a fine-tuned classifier's clips averaged, or what an lstm predicts."""
+    if scored == "prediction":
+        from .evaluate_prediction import evaluate_prediction
+
+        return evaluate_prediction(store, recipe(), run_name, protocol, options, allow_leak)
     from .evaluate import evaluate as run
 
     return run(store, recipe(), run_name, protocol, options, allow_leak)

@@ -77,7 +77,7 @@ def percepts_worker(store: Store, folder: str, encoder: EncoderFile, embed: Embe
 
     @torch.inference_mode()
     def features(images: Frames) -> Float:
-        batches = torch.from_numpy(images).permute(0, 3, 1, 2).split(embed.batch)
+        batches = torch.split(torch.from_numpy(images).permute(0, 3, 1, 2), embed.batch)
         return np.asarray(torch.cat([net.features(b.to(device)).float().cpu() for b in batches]).numpy())
 
     def build(shard: int, entry: SampleEntry) -> list[EmbeddingRow]:

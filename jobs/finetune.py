@@ -57,6 +57,10 @@ def finetune(
     store: Store, recipe: Recipe, init: str, run: str, options: RunOptions, loop: LoopOptions | None = None
 ) -> StageResult:
     """Train the classifier `run` on the labelled training part; `init`: a run, STORE:RUN, or "none"."""
+    if recipe.train.model == "lstm":
+        from .finetune_lstm import finetune_lstm
+
+        return finetune_lstm(store, recipe, init, run, options, loop or LoopOptions())
     require_runnable(store, recipe.finetune, options)
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
@@ -96,7 +100,7 @@ def finetune(
         init=begun.checkpoint if begun else None,
     )
     return run_training(
-        job, samples, Artefact(identity, recipe, {"init": _name(store, begun)}), options, loop or LoopOptions()
+        job, samples, Artefact(identity, recipe, {"init": init_name(store, begun)}), options, loop or LoopOptions()
     )
 
 
@@ -152,7 +156,8 @@ def require_classes(samples: Sequence[TrainSample], protocol: str) -> tuple[int,
     return labels
 
 
-def _name(store: Store, init: Init | None) -> str:
+def init_name(store: Store, init: Init | None) -> str:
+    """The run as `--init` names it."""
     if init is None:
         return "none"
     return init.run if init.store.uri == store.uri else f"{init.store.uri}:{init.run}"

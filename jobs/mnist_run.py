@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models import lstm
+from ..models.weight_groups import weight_groups
 from ..pipeline.batches_lstm import DigitBatches
 from ..pipeline.moving_mnist import SIDE
 from ..pipeline.read_ahead import read_ahead
@@ -93,8 +94,8 @@ def train_run(
     torch.set_num_threads(1)
     torch.manual_seed(settings.seed)
     net = lstm.build(settings, SIDE * SIDE).to(device)  # type: ignore[arg-type]  # a section's fields without pydantic
-    weights = [{"params": [p for p in net.parameters() if p.requires_grad]}]
-    optimiser = make_optimiser(settings.optimiser, weights, settings.weight_decay, capturable=run.graph)
+    groups = weight_groups(net, settings.weight_decay)
+    optimiser = make_optimiser(settings.optimiser, groups, settings.weight_decay, capturable=run.graph)
     at = _restore(run, net, optimiser)
     step: Step = partial(_step, net, optimiser, settings)
     if run.graph:

@@ -17,7 +17,6 @@ class ClippedMomentum(torch.optim.Optimizer):
     """Gradient descent with momentum, in which no weight ever changes by more than `most` in a step.
 
     v ← clip(0.9 v + rate (g + decay w), ±most), w ← w - v: the released configurations of Srivastava et al. 2015.
-    Vectors (biases, peepholes) do not decay.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], weight_decay: float, most: float = MOST_CHANGE) -> None:
@@ -33,8 +32,7 @@ class ClippedMomentum(torch.optim.Optimizer):
                     continue
                 velocity = self.state[weight].setdefault("velocity", torch.zeros_like(weight))
                 velocity.mul_(MOMENTUM).add_(weight.grad, alpha=group["lr"])
-                if weight.ndim > 1:
-                    velocity.add_(weight, alpha=group["lr"] * group["weight_decay"])
+                velocity.add_(weight, alpha=group["lr"] * group["weight_decay"])
                 weight.sub_(velocity.clamp_(-group["most"], group["most"]))
 
 

@@ -49,6 +49,8 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
                 yield f"runs/{artefact.info['init']}", made_from
             case "run":
                 yield f"runs/{artefact.name.split('/', 1)[0]}", made_from
+            case "embeddings" if artefact.kind == "runs":
+                yield f"embeddings/{artefact.identity.data['network']['percepts']}", made_from
             case "embeddings":
                 yield f"embeddings/{artefact.name.split('/', 1)[0]}", made_from
 
@@ -65,9 +67,9 @@ def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefac
         "codebook": codebook,
         "targets": codebook,
         "runs": ["train-cluster", "--name", name, *_run_words(artefact)],
-        "embeddings": ["embed", "--run", str(data.get("run")), "--name", name.removesuffix("@init")],
+        "embeddings": ["embed", *_embed_words(artefact), "--name", name.removesuffix("@init")],
         "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],
-        "evaluations": ["evaluate", "--run", name.split("/", 1)[0], "--protocol", str(data.get("protocol"))],
+        "evaluations": ["evaluate", "--run", name.split("/", 1)[0], *_evaluate_words(artefact)],
     }[artefact.kind]
     recipe = ["--recipe", f"{store.uri}/{artefact.folder}/recipe.toml"] if store.is_local else []
     return shlex.join(["motionpipe", *words, *recipe, "--store", store.uri])
@@ -76,7 +78,20 @@ def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefac
 def _run_words(artefact: Artefact) -> list[str]:
     if artefact.identity.stage == "finetune":
         return ["--task", "classify", "--init", str(artefact.info.get("init"))]
-    return ["--codebook", str(artefact.info.get("codebook"))]
+    book = artefact.info.get("codebook")
+    return ["--codebook", str(book)] if book else []
+
+
+def _embed_words(artefact: Artefact) -> list[str]:
+    data = artefact.identity.data
+    if "encoder" in data:
+        return ["--encoder", str(data["encoder"]), "--weights", "FILE"]
+    return ["--run", str(data.get("run"))]
+
+
+def _evaluate_words(artefact: Artefact) -> list[str]:
+    words = ["--protocol", str(artefact.identity.data.get("protocol"))]
+    return [*words, "--on", "prediction"] if artefact.identity.section.get("on") == "prediction" else words
 
 
 def flow_name(artefact: Artefact, by_folder: dict[str, Artefact]) -> str:

@@ -21,6 +21,7 @@ from .report_figures import confusion_figure, evaluation_figure, run_figure
 from .report_motion import FlowSheet, flow_sheet
 from .report_registration import RegistrationSheet, registration_sheet
 from .report_samples import Image, Shown, contact_sheet, inlined_png
+from .report_sequences import can_be_shown, sequence_pictures, sequence_run_figure
 from .status import file_size
 
 PAGE = "report/index.html"
@@ -79,7 +80,7 @@ def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Imag
     return [
         (
             run,
-            run_figure(run) if len(run.rows) > 1 else None,
+            (sequence_run_figure(run) if _is_lstm(run) else run_figure(run)) if len(run.rows) > 1 else None,
             _predictions(store, run) if run.artefact.name in shown else [],
         )
         for run in runs
@@ -91,12 +92,21 @@ def _predicts(store: Store, run: Run) -> bool:
     artefact = run.artefact
     if artefact.manifest is None or artefact.identity.stage != "train":
         return False
+    if _is_lstm(run):
+        return can_be_shown(store, run)
     weights = [f"{artefact.folder}/{line.file}" for line in artefact.manifest.shards]
     flow = f"flow/{artefact.info['flow']}/manifest.json"
     return bool(weights) and all(store.exists(name) for name in (*weights, flow))
 
 
+def _is_lstm(run: Run) -> bool:
+    identity = run.artefact.identity
+    return bool(identity.stage == "train" and identity.data["model"] == "lstm")
+
+
 def _predictions(store: Store, run: Run) -> list[Image]:
+    if _is_lstm(run):
+        return sequence_pictures(store, run, _PREDICTED_CLIPS)
     return [inlined_png(data) for data in pictures(open_predictor(store, run.artefact.name), _PREDICTED_CLIPS)]
 
 

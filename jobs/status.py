@@ -48,6 +48,9 @@ def _detail(artefact: Artefact) -> str:
         )
     if artefact.kind in ("probes", "evaluations") and artefact.finished:
         figures = artefact.detail
+        if "decoders" in figures:
+            losses = [f"{name} {score['loss']:.2f}" for name, score in figures["decoders"].items()]
+            return f"{', '.join(losses)} {figures['unit']}, {figures['samples']} samples"
         leak = f", LEAK: {figures['leak']}" if figures["leak"] else ""
         return f"top-1 {figures['top1']:.3f}, chance {figures['chance']:.3f}, {figures['n_test']} recordings{leak}"
     totals = artefact.manifest.totals if artefact.manifest else {}

@@ -18,3 +18,7 @@ def train_cluster(
             from .pretrain_atomic_flow import pretrain_atomic_flow
 
             return pretrain_atomic_flow(store, recipe, book, run, options, loop or LoopOptions())
+        case "lstm":
+            from .pretrain_lstm import pretrain_lstm
+
+            return pretrain_lstm(store, recipe, book, run, options, loop or LoopOptions())

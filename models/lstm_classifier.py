@@ -7,12 +7,13 @@ Shapes: B windows, T frames, D values a frame, L classes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from .lstm import Stack
 from .peephole_lstm import WEIGHT_RANGE
@@ -32,7 +33,7 @@ class LabelledSequences:
         if self.frames.ndim != 3 or self.classes.shape != (len(self.frames),):
             raise ValueError(f"{tuple(self.frames.shape)} frames and {tuple(self.classes.shape)} classes do not fit")
 
-    def to(self, device: str) -> LabelledSequences:
+    def to(self, device: torch.device | str) -> LabelledSequences:
         """The same batch on `device`."""
         return LabelledSequences(self.frames.to(device), self.classes.to(device))
 
@@ -49,18 +50,18 @@ class LSTMClassifier(nn.Module):
         self.head = nn.Linear(config.hidden, len(labels))
         nn.init.uniform_(self.head.weight, -WEIGHT_RANGE, WEIGHT_RANGE)
         nn.init.zeros_(self.head.bias)
-        self.register_buffer("labels", labels)
+        self.register_buffer("labels", labels.to(torch.int64))
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Logits of every step (B, T, L)."""
+    def steps(self, frames: Tensor) -> Tensor:
+        """Logits of every step (B, T, L) of windows (B, T, D)."""
         frames_TBD = self.dropout(frames).movedim(1, 0)
         outputs, _ = self.encoder(frames_TBD, self.encoder.zero_states(len(frames)), len(frames_TBD))
         logits: Tensor = self.head(self.dropout(outputs)).movedim(0, 1)
         return logits
 
-    def window_scores(self, frames: Tensor) -> Tensor:
-        """Mean over the steps of their softmax (B, L)."""
-        return self(frames).float().softmax(dim=2).mean(dim=1)
+    def forward(self, frames: Tensor) -> Tensor:
+        """Logits of windows (B, L), whose softmax is the mean over the steps of theirs."""
+        return mean_of_steps(self.steps(frames))
 
 
 class FrameClassifier(nn.Module):
@@ -73,23 +74,28 @@ class FrameClassifier(nn.Module):
         self.dropout, self.head = nn.Dropout(dropout), nn.Linear(values, len(labels))
         nn.init.uniform_(self.head.weight, -WEIGHT_RANGE, WEIGHT_RANGE)
         nn.init.zeros_(self.head.bias)
-        self.register_buffer("labels", labels)
+        self.register_buffer("labels", labels.to(torch.int64))
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def steps(self, frames: Tensor) -> Tensor:
         """Logits of every frame (B, T, L)."""
         logits: Tensor = self.head(self.dropout(frames))
         return logits
 
-    def window_scores(self, frames: Tensor) -> Tensor:
-        """Mean over the frames of their softmax (B, L)."""
-        return self(frames).float().softmax(dim=2).mean(dim=1)
+    def forward(self, frames: Tensor) -> Tensor:
+        """Logits of windows (B, L), as those of the LSTM."""
+        return mean_of_steps(self.steps(frames))
 
 
-def loss(net: nn.Module | DistributedDataParallel, batch: LabelledSequences) -> dict[str, Tensor]:
+def mean_of_steps(logits_BTL: Tensor) -> Tensor:
+    """The logarithm of the mean over steps of their softmax (B, L)."""
+    return logits_BTL.float().log_softmax(dim=2).logsumexp(dim=1) - math.log(logits_BTL.shape[1])
+
+
+def loss(net: LSTMClassifier | FrameClassifier, batch: LabelledSequences) -> dict[str, Tensor]:
     """loss: cross-entropy, a mean over steps and windows [nats]; accuracy: of the windows."""
-    logits = net(batch.frames).float()
+    logits = net.steps(batch.frames).float()
     every_step = batch.classes[:, None].expand(logits.shape[:2])
-    chosen = logits.detach().softmax(dim=2).mean(dim=1).argmax(dim=1)
+    chosen = mean_of_steps(logits.detach()).argmax(dim=1)
     return {
         "loss": F.cross_entropy(logits.flatten(0, 1), every_step.flatten()),
         "accuracy": (chosen == batch.classes).float().mean(),

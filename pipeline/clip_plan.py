@@ -145,6 +145,11 @@ def clip_starts(sample: TrainSample, chance: float, frames: int) -> Sequence[int
     return range(max(1, sample.num_frames - (frames - 1) * sample.stride))
 
 
+def sequence_starts(sample: TrainSample, chance: float, frames: int) -> Sequence[int]:
+    """Starts of `frames` consecutive frames; 0 alone where the recording is shorter."""
+    return range(max(1, sample.num_frames - frames + 1))
+
+
 def moving_starts(sample: TrainSample, steps: int, from_pair: bool = False) -> Sequence[int]:
     """The half of the clip starts whose predicted flow is longest on average (at least one)."""
     count, first = sample.num_starts, 0 if from_pair else 1

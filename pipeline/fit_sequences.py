@@ -54,8 +54,8 @@ def fit_sequences(net: Network, videos: Sequence[Float], classes: Sequence[int],
 def video_scores(net: Network, videos: Sequence[Float], config: SequenceFit) -> npt.NDArray[np.float64]:
     """Scores (N, L) of videos: the mean over windows of the mean over steps of the softmax; rows sum to 1."""
     net.eval()
-    rows = [net.window_scores(torch.from_numpy(windows(v, config.window, config.stride))).mean(dim=0) for v in videos]
-    return np.asarray(torch.stack(rows).double().numpy())
+    cut = (torch.from_numpy(windows(video, config.window, config.stride)) for video in videos)
+    return np.asarray(torch.stack([net(part).softmax(dim=1).mean(dim=0) for part in cut]).double().numpy())
 
 
 def random_window(values: Float, length: int, rng: np.random.Generator) -> Float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,10 +25,8 @@ class PerceptSequence:
     values: Float
 
 
-def read_percepts(
-    store: Store, folder: str, files: Sequence[str], wanted: Callable[[str], bool]
-) -> dict[str, PerceptSequence]:
-    """Sequences by key of the recordings that are wanted; one clear error where rows are of clips or frames lack."""
+def read_percepts(store: Store, folder: str, files: Sequence[str]) -> dict[str, PerceptSequence]:
+    """Sequences by key; one clear error where rows are of clips or frames lack."""
     found: dict[str, PerceptSequence] = {}
     columns = ["key", "recording_id", "frame_start", "frame_end", "embedding"]
     for file in files:
@@ -36,9 +34,7 @@ def read_percepts(
         keys = np.array(table["key"].to_pylist(), dtype=np.str_)
         for key in dict.fromkeys(keys.tolist()):
             rows = table.filter(pa.array(keys == key))
-            recording = rows["recording_id"][0].as_py()
-            if wanted(recording):
-                found[key] = PerceptSequence(key, recording, _in_order(rows, folder, key))
+            found[key] = PerceptSequence(key, rows["recording_id"][0].as_py(), _in_order(rows, folder, key))
     return found
 
 

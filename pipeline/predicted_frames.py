@@ -16,11 +16,12 @@ Frames = npt.NDArray[np.uint8]
 
 @torch.inference_mode()
 def predict_frames(
-    net: LSTMNet, batch: SequenceBatch, size: tuple[int, ...]
+    net: LSTMNet, batch: SequenceBatch, size: tuple[int, ...], scale: float = 1.0, offset: float = 0.0
 ) -> Iterator[tuple[Frames, dict[str, Frames]]]:
     """Of each sequence its true frames and what each decoder made, uint8 (T, *size), running freely.
 
-    size: (H, W) or (H, W, 3). The reconstruction is turned back into the order of its input.
+    size: (H, W) or (H, W, 3). scale, offset: value * scale + offset is brightness in 0 … 1. The
+    reconstruction is turned back into the order of its input.
     """
     net.eval()
     made = net(batch.frames, told=False)
@@ -29,7 +30,8 @@ def predict_frames(
     if "reconstruction" in made:
         made["reconstruction"] = made["reconstruction"].flip(1)
     for number, truth in enumerate(batch.frames):
-        yield _levels(truth, size), {name: _levels(frames[number], size) for name, frames in made.items()}
+        shown = {name: _levels(frames[number] * scale + offset, size) for name, frames in made.items()}
+        yield _levels(truth * scale + offset, size), shown
 
 
 def _levels(frames: Tensor, size: tuple[int, ...]) -> Frames:

@@ -36,6 +36,9 @@ class LSTMSection(Section):
     )
     patch_px: int = Field(32, ge=4, le=256, description="patches: side [px of the stored frames]")
     patches: int = Field(8, ge=1, le=1024, description="patches cut from each clip that is read [count]")
+    percepts: str | None = Field(
+        None, description="percepts: name of the embeddings to read; default: the only ones that there are"
+    )
     output: Literal["bernoulli", "gaussian"] = Field(
         "bernoulli",
         description="bernoulli: cross-entropy of pixels in 0..1 [nats]; gaussian: half the squared error",

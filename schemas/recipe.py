@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from .atomic_flow import AtomicFlowSection
+from .lstm_section import LSTMSection
 from .section import Count, Positive, Probability, Section
 from .training import FinetuneSection, ModelName, TrainSection
 
@@ -269,14 +270,19 @@ class Recipe(Section):
     codebook: CodebookSection = CodebookSection()
     train: TrainSection = TrainSection()
     atomic_flow: AtomicFlowSection = AtomicFlowSection()
+    lstm: LSTMSection = LSTMSection()
     finetune: FinetuneSection = FinetuneSection()
     evaluate: EvaluateSection = EvaluateSection()
     embed: EmbedSection = EmbedSection()
     classify: ClassifySection = ClassifySection()
 
-    def network(self, model: ModelName) -> AtomicFlowSection:
+    def network(self, model: ModelName) -> AtomicFlowSection | LSTMSection:
         """The section of a model's input and sizes."""
-        return {"atomic-flow": self.atomic_flow}[model]
+        networks: dict[ModelName, AtomicFlowSection | LSTMSection] = {
+            "atomic-flow": self.atomic_flow,
+            "lstm": self.lstm,
+        }
+        return networks[model]
 
 
 def canonical_hash(value: object) -> str:

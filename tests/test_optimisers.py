@@ -9,7 +9,9 @@ from torch import nn
 
 def test_clipped_momentum_follows_the_formula():
     matrix, bias = nn.Parameter(torch.tensor([[1.0, -2.0]])), nn.Parameter(torch.tensor([1.0]))
-    optimiser = ClippedMomentum([{"params": [matrix, bias], "lr": 0.1}], weight_decay=0.5, most=0.07)
+    optimiser = ClippedMomentum(
+        [{"params": [matrix], "lr": 0.1}, {"params": [bias], "lr": 0.1, "weight_decay": 0.0}], 0.5, most=0.07
+    )
     matrix.grad, bias.grad = torch.tensor([[0.1, 0.3]]), torch.tensor([0.2])
     optimiser.step()
     # 0.1 (0.1 + 0.5 · 1) = 0.06; 0.1 (0.3 - 0.5 · 2) = -0.07; the bias does not decay: 0.1 · 0.2

@@ -4,22 +4,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import simplejpeg
-from motionpipe.pipeline.clip_plan import ClipRef, TrainSample, plan_epoch
+from click.testing import CliRunner
+from motionpipe.jobs.cli import main
+from motionpipe.pipeline.artefacts import read_manifest, read_samples
+from motionpipe.pipeline.clip_plan import ClipRef, TrainSample, plan_epoch, sequence_starts
 from motionpipe.pipeline.frame_input import RGB_MEAN, RGB_STD
 from motionpipe.pipeline.moving_mnist import MovingMnist
 from motionpipe.pipeline.percept_sequences import PerceptSequence, unit_mean_square, windows
-from motionpipe.pipeline.samples import npy_bytes
 from motionpipe.pipeline.sequence_clips import (
     DigitSequences,
     PatchSequences,
-    StoredDigits,
     StoredPercepts,
-    read_sequences,
-    sequence_starts,
 )
+from motionpipe.pipeline.store import Store
 from motionpipe.pipeline.write_shard import Sample, write_tar_shard
 from motionpipe.schemas.lstm_section import LSTMSection
-from motionpipe.schemas.recipe import LoopSection
+from motionpipe.schemas.training import LoopSection
 
 REF = ClipRef(0, 0, 0.3, 0.6, flip=False)
 
@@ -28,42 +28,44 @@ def sample_of(recording="train-000002", frames=20):
     return TrainSample(0, "k", recording, "g", frames, 1, np.zeros(0, np.float32))
 
 
-@pytest.fixture(scope="module")
-def digits():
+@pytest.fixture
+def digit_store(tmp_path, write_idx):
+    """A store of Moving MNIST with 4 training sequences, and the endless list that these begin."""
     images = np.random.default_rng(0).integers(0, 256, (9, 28, 28), dtype=np.uint8)
-    return MovingMnist(images, "train", 5)
+    for part in ("train", "t10k"):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", images)
+    words = ["shard", "--dataset", "moving-mnist", "--source", str(tmp_path), "--store", str(tmp_path / "store")]
+    words += ["--set", "data.mnist_train_sequences=4", "--set", "data.mnist_test_sequences=1"]
+    result = CliRunner().invoke(main, [*words, "--set", "data.mnist_seed=5", "--workers", "0"])
+    assert result.exit_code == 0, result.output
+    return Store.at(str(tmp_path / "store")), MovingMnist(images, "train", 5)
 
 
-def test_a_run_goes_through_the_endless_list_and_sees_no_sequence_twice(digits):
-    source, samples = DigitSequences(digits, stored=4), [sample_of(f"train-00000{i}") for i in range(4)]
-    config = LoopSection(global_batch=2, micro_batch=2, clips_per_epoch=6)
+def test_a_run_goes_through_the_endless_list_and_sees_no_sequence_twice(digit_store):
+    store, digits = digit_store
+    shards = read_samples(store, "shards", read_manifest(store, "shards", ""))
+    samples = [
+        TrainSample(shard, entry.key, entry.recording_id, "g", 20, 1, np.zeros(0, np.float32))
+        for shard, entry in shards
+        if entry.recording_id.startswith("train")
+    ]
+    source, config = DigitSequences(store), LoopSection(global_batch=2, micro_batch=2, clips_per_epoch=6)
     seen = []
     for epoch in range(3):
         for step in plan_epoch(samples, epoch, config, lambda sample, chance: range(1), flip=False):
-            for refs in step:
-                seen += list(read_sequences(source, samples, refs, 20))
+            seen += [source.read(samples[ref.sample], ref, 20)[0] for refs in step for ref in refs]
     made = digits.frames(0, 40).reshape(40, 20, -1) / np.float32(255)
     found = [int(np.flatnonzero((made == sequence).all(axis=(1, 2)))[0]) for sequence in seen]
     assert len(set(found)) == len(found) == 18
     assert max(found) < 4 * 2 * 3  # two rounds an epoch
-
-
-def test_the_first_turn_is_what_the_store_holds(digits):
-    sequence = DigitSequences(digits, stored=4).read(sample_of(), REF, 7)
-    np.testing.assert_array_equal(sequence, digits.frames(2, 3)[:, :7].reshape(1, 7, -1) / np.float32(255))
+    shown = source.show(samples[2], [3, 4])
+    np.testing.assert_array_equal(shown, made[int(samples[2].recording_id[-1]), 3:5])
 
 
 def put(store, members, frames):
     item = Sample("k", members, frames, 30.0, "hash")
     row = SimpleNamespace(key="k", recording_id="k", path="k", sample=item)
     write_tar_shard(store, "shards", 0, [row], lambda item: [item.sample])
-
-
-def test_stored_digits(store, digits):
-    frames = digits.frames(0, 1)[0]
-    put(store, {"frames.npy": npy_bytes(frames)}, 20)
-    read = StoredDigits(store).read(sample_of(), replace(REF, start=3), 5)
-    np.testing.assert_array_equal(read[0], frames[3:8].reshape(5, -1) / np.float32(255))
 
 
 def test_patches_are_squares_of_the_frames_at_one_place(store):

@@ -24,6 +24,7 @@ import torch
 
 from ..models import lstm
 from ..pipeline.batches_lstm import DigitBatches
+from ..pipeline.hidden_activity import activity_picture, hidden_activity
 from ..pipeline.idx_files import find_idx, read_idx
 from ..pipeline.moving_mnist import SIDE, TEST_SEQUENCES, MovingMnist, fixed_test_set
 from ..pipeline.png import animated_png_bytes, png_bytes
@@ -51,6 +52,7 @@ PUBLISHED = {
 """Table 2: nats a frame of the ten future frames."""
 TEST_BATCH = 100
 SHOWN = 4
+RUN_ON = 100
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,6 +109,8 @@ def experiment(given: argparse.Namespace) -> None:
         net, trained = train_run(run, train, device, validate)
         row = asked | trained | {"test": scores(net, test, given.test_sequences)}
         draw(net, test, given.out / variant)
+        if "future" in VARIANTS[variant]["decoders"]:
+            draw_activity(net, settings, test, given.out / variant)
         with results.open("a") as stream:
             stream.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)
@@ -134,6 +138,14 @@ def draw(net: lstm.LSTMNet, test: DigitBatches, folder: Path) -> None:
         (folder / f"sequence-{number}.png").write_bytes(png_bytes(rows))
         moving = animated_png_bytes(sequence_animation(truth, made, net.config.input_frames))
         (folder / f"sequence-{number}-animated.png").write_bytes(moving)
+
+
+def draw_activity(net: lstm.LSTMNet, settings: dict[str, Any], test: DigitBatches, folder: Path) -> None:
+    """Hidden units of the future decoder run on to 100 frames: above of the trained network, below of a random one."""
+    torch.manual_seed(settings["seed"])
+    random = lstm.build(net.config, SIDE * SIDE).to(test.images.device)
+    activities = [hidden_activity(each, test.batch(0, 1), RUN_ON) for each in (net, random)]
+    (folder / "activity.png").write_bytes(png_bytes(activity_picture(activities, net.config.future_frames)))
 
 
 def read_part(folder: Path, part: str) -> npt.NDArray[np.uint8]:

@@ -98,6 +98,17 @@ class Decoder(nn.Module):
             return self._read(self.stack(shifted, states, steps)[0])
         return self._run(states, steps, truth_TBD, share)
 
+    def outputs(self, states: list[State], steps: int) -> Tensor:
+        """Outputs of the top layer (T, B, H), running freely for as long as is asked."""
+        if not self.conditional:
+            free: Tensor = self.stack(None, states, steps)[0]
+            return free
+        outputs: list[Tensor] = []
+        for _ in range(steps):
+            hidden, states = self.stack.step(self._shown(self._read(outputs[-1])) if outputs else None, states)
+            outputs.append(hidden)
+        return torch.stack(outputs)
+
     def _run(self, states: list[State], steps: int, truth_TBD: Tensor | None, share: float) -> Tensor:
         frames: list[Tensor] = []
         for t in range(steps):
@@ -141,6 +152,12 @@ class LSTMNet(nn.Module):
             steps = self.config.future_frames if name == "future" else self.config.input_frames
             made[name] = decoder(states, steps, truth, self.config.truth_share).movedim(0, 1)
         return made
+
+    def future_outputs(self, states: list[State], steps: int) -> Tensor:
+        """Outputs (T, B, H) of the future decoder's top layer, running freely from the encoder's states."""
+        decoder = self.decoders["future"]
+        assert isinstance(decoder, Decoder)
+        return decoder.outputs(states, steps)
 
     def encode(self, frames_BTD: Tensor) -> list[State]:
         """States after the encoder's frames."""

@@ -4,8 +4,7 @@
 
 Figure 12 of Srivastava et al. 2015: of each class so many training videos are drawn, ten times, and each classifier is
 trained on every draw and tested on the whole test part. One JSON line a classifier and draw goes into FILE; the same
-command goes on where it was stopped. With --fuse NAME, scores on a second set of percepts are averaged with those on the
-first.
+command goes on where it was stopped. With --fuse NAME, scores on a second set of percepts are averaged in.
 """
 
 from __future__ import annotations

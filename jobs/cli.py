@@ -252,7 +252,9 @@ def train_cluster(
 
 
 @main.command()
-@click.option("--run", "run_name", default=None, help="Run to embed with.")
+@click.option(
+    "--run", "run_name", default=None, metavar="RUN|STORE:RUN", help="Run to embed with, of this or another store."
+)
 @click.option(
     "--encoder",
     type=click.Choice(("resnet18", "resnet152", "vgg16", "efficientnet-lite0")),

@@ -11,7 +11,8 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.lstm_section import LSTMSection
 from ..schemas.recipe import FlowSection, Recipe, canonical_hash
 from ..schemas.report import Identity
-from .finetune import Init, find_init, init_name, require_classes, settings_hash
+from .find_run import run_text
+from .finetune import Init, find_init, require_classes, settings_hash
 from .learn_lstm import MODALITIES
 from .options import RunOptions
 from .pretrain_lstm import SEEN, resolve_input
@@ -66,17 +67,20 @@ def finetune_lstm(
         labels=labels,
         init=begun.checkpoint if begun else None,
     )
-    return run_training(job, samples, Artefact(identity, recipe, {"init": init_name(store, begun)}), options, loop)
+    info = {"init": run_text(store, begun.files) if begun else "none"}
+    return run_training(job, samples, Artefact(identity, recipe, info), options, loop)
 
 
 def require_fit(network: LSTMSection, init: Init) -> None:
     """Raise one line where the encoder of the initial run is not the one that the recipe asks for."""
     data = init.manifest.identity.data
     if data["model"] != "lstm":
-        raise MotionpipeError(f"run {init.run} is of the model {data['model']}, not of an lstm")
+        raise MotionpipeError(f"run {init.files.name} is of the model {data['model']}, not of an lstm")
     there = LSTMSection.model_validate(data["network"])
     asked = [(name, getattr(there, name), getattr(network, name)) for name in ENCODER]
     differing = [f"lstm.{name} is {old!r} there and {new!r} here" for name, old, new in asked if old != new]
     if differing:
-        recipe = f"--recipe {Path(init.store.uri, 'runs', init.run, 'recipe.toml')}"
-        raise MotionpipeError(f"run {init.run} does not fit: {'; '.join(differing)}; give its own recipe: {recipe}")
+        recipe = f"--recipe {Path(init.files.store.uri, init.files.folder, 'recipe.toml')}"
+        raise MotionpipeError(
+            f"run {init.files.name} does not fit: {'; '.join(differing)}; give its own recipe: {recipe}"
+        )

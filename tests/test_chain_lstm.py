@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from motionpipe.jobs import classify_small
 from motionpipe.jobs.cli import main
 from motionpipe.jobs.run_files import load_checkpoint
 from motionpipe.models.efficientnet_lite import EfficientNetLite0
@@ -185,6 +186,17 @@ def test_percepts_to_a_classifier(rgb_store):
         record = json.loads((rgb_store / f"evaluations/{name}/split/metrics.json").read_text())
         assert record["n_test"] == 2
         assert record["init"] == init
+    rows, words_small = (
+        rgb_store.parent / "small.jsonl",
+        ["--percepts", "efficientnet-lite0-frame", "--init", "percepts"],
+    )
+    words_small += ["--per-class", "1", "--per-class", "0", "--subsets", "2", "--steps", "2", "--out", str(rows)]
+    assert classify_small.main([str(rgb_store), *words_small]) == 0
+    lines = rows.read_text().splitlines()
+    assert len(lines) == 3 * (2 + 1)
+    rows.write_text("".join(f"{line}\n" for line in lines[:-2]))
+    assert classify_small.main([str(rgb_store), *words_small]) == 0  # goes on where it was stopped
+    assert rows.read_text().splitlines() == lines
     other = [*inputs, *tuning, "lstm.hidden=4"]
     output = stage(rgb_store, *words, "--task", "classify", "--init", "percepts", "--name", "x", settings=other, code=1)
     assert "lstm.hidden is 8 there and 4 here" in output

@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -71,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--subsets", type=int, default=10, help="draws of each size")
     parser.add_argument("--protocol", help="split [default: the dataset's first]")
     parser.add_argument("--steps", type=int, default=SequenceFit.steps, help="optimiser steps of each classifier")
+    parser.add_argument("--batch", type=int, default=SequenceFit.batch, help="windows in an optimiser step")
     parser.add_argument("--out", type=Path, required=True, help="file of JSON lines")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -89,8 +90,8 @@ def compare(given: argparse.Namespace) -> None:
     dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
     protocol = resolve_protocol(dataset, given.protocol)
     train, test = (read_part(store, names, protocol, part) for part in ("train", "test"))
-    task = Task(store, names, tuple(given.init), SequenceFit(steps=given.steps), train, test)
-    settings = {"percepts": list(names), "protocol": protocol, "steps": given.steps}
+    task = Task(store, names, tuple(given.init), SequenceFit(steps=given.steps, batch=given.batch), train, test)
+    settings = {"percepts": list(names), "protocol": protocol, "steps": given.steps, "batch": given.batch}
     for per_class in given.per_class:
         for subset in range(given.subsets if per_class else 1):
             for classifier in (FRAME, SCRATCH, *(f"lstm from {run}" for run in given.init)):
@@ -111,7 +112,7 @@ def score_draw(task: Task, classifier: str, per_class: int, subset: int) -> dict
     classes = sorted(set(task.train.labels))
     place = {label: index for index, label in enumerate(classes)}
     truth = np.array([place.get(label, -1) for label in task.test.labels])
-    fit = SequenceFit(steps=task.fit.steps, seed=subset)
+    fit = replace(task.fit, seed=subset)
     scores: dict[str, npt.NDArray[np.float64]] = {}
     for name in task.percepts:
         torch.manual_seed(subset)

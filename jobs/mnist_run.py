@@ -46,7 +46,7 @@ DEFAULTS: dict[str, Any] = {
 }
 """Sizes of the paper; a modern optimiser whose rate rises over `warmup` and falls along half a cosine."""
 LOG_EVERY = 50
-SAVE_EVERY_S = 240.0
+SAVE_EVERY_S = 480.0
 TEST_EVERY_S = 180.0
 
 Validate = Callable[[lstm.LSTMNet], dict[str, Any]]
@@ -57,7 +57,7 @@ class MnistRun:
     """A run in the folder `name` of a store; either minutes or steps says when it ends.
 
     graph: replay the step as a CUDA graph. readers: threads that make sequences ahead; with a graph they are made here
-    while the device works.
+    while the device works. pause_after_s: seconds after which the command saves and ends, to be given again.
     """
 
     store: Store
@@ -67,6 +67,7 @@ class MnistRun:
     steps: int | None
     readers: int = 1
     graph: bool = False
+    pause_after_s: float = math.inf
 
     def part_done(self, at: Position) -> float:
         """How much of the run is behind it, 1 at its end."""
@@ -76,6 +77,10 @@ class MnistRun:
     def checkpoint(self) -> str:
         """Name of its checkpoint."""
         return f"{self.name}/checkpoint.pt"
+
+
+class Paused(Exception):  # noqa: N818  # nothing is wrong
+    """The run stands at a checkpoint and waits for the same command."""
 
 
 @dataclass
@@ -90,7 +95,7 @@ def train_run(
     run: MnistRun, digits: DigitBatches, device: torch.device, validate: Validate
 ) -> tuple[lstm.LSTMNet, dict[str, Any]]:
     """Train to the end of the budget, from wherever the run stands; the network, and what the training was."""
-    settings = SimpleNamespace(**run.settings)
+    started, settings = time.monotonic(), SimpleNamespace(**run.settings)
     torch.set_num_threads(1)
     torch.manual_seed(settings.seed)
     net = lstm.build(settings, SIDE * SIDE).to(device)  # type: ignore[arg-type]  # a section's fields without pydantic
@@ -99,8 +104,7 @@ def train_run(
     at = _restore(run, net, optimiser)
     step: Step = partial(_step, net, optimiser, settings)
     if run.graph:
-        for group in optimiser.param_groups:
-            group["lr"] = torch.zeros((), device=device)
+        _make_recordable(optimiser, device)
         step = GraphedStep(step)
     begun, last_save, last_test = at.step, at.seconds, at.seconds
     cut_metrics(run.store, run.name, at.step)
@@ -127,9 +131,12 @@ def train_run(
                     net.train()
                     last_test = at.seconds
                 append_metrics(run.store, run.name, row)
-            if at.seconds - last_save > SAVE_EVERY_S:
+            paused = time.monotonic() - started > run.pause_after_s
+            if paused or at.seconds - last_save > SAVE_EVERY_S:
                 _save(run, net, optimiser, at)
                 last_save = at.seconds
+            if paused:
+                raise Paused(f"{run.name}: {run.part_done(at):.0%} done, {at.step} steps")
     if at.step > begun:
         _save(run, net, optimiser, at)
     _draw_curve(run)
@@ -164,6 +171,14 @@ def _step(
     scalars["gradient_norm"] = nn.utils.clip_grad_norm_(net.parameters(), settings.grad_clip)
     optimiser.step()
     return {name: value.detach() for name, value in scalars.items()}
+
+
+def _make_recordable(optimiser: torch.optim.Optimizer, device: torch.device) -> None:
+    """All that changes from step to step lies on the device, whatever a checkpoint came with."""
+    for group in optimiser.param_groups:
+        group |= {"lr": torch.zeros((), device=device), "capturable": True}
+    for state in optimiser.state.values():
+        state["step"] = state["step"].to(device)
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

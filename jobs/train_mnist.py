@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
+import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -33,7 +35,7 @@ from ..pipeline.score_prediction import score_predictions
 from ..pipeline.sequence_pictures import sequence_animation, sequence_rows
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
-from .mnist_run import DEFAULTS, MnistRun, read_lines, train_run
+from .mnist_run import DEFAULTS, MnistRun, Paused, read_lines, train_run
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "future": {"decoders": ("future",), "conditional": ()},
@@ -67,6 +69,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, help="end it after so many steps instead")
     parser.add_argument("--test-sequences", type=int, default=TEST_SEQUENCES, help="of the fixed test set")
     parser.add_argument("--readers", type=int, default=1, help="threads that make sequences ahead")
+    parser.add_argument(
+        "--pause-after",
+        type=float,
+        default=math.inf,
+        metavar="MINUTES",
+        help="save and end after so long",
+    )
     parser.add_argument("--graph", action="store_true", help="replay the step as a CUDA graph; needs a GPU")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="assignments")
     given = parser.parse_args(arguments)
@@ -75,6 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     except MotionpipeError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except Paused as pause:
+        print(f"{pause}; the same command goes on")
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
@@ -85,7 +96,7 @@ def experiment(given: argparse.Namespace) -> None:
     """Train, test and draw every variant that has no line in results.jsonl yet; then the table."""
     if (given.minutes is None) == (given.steps is None):
         raise MotionpipeError("give --minutes or --steps")
-    settings = changed_settings(given.assignments)
+    started, settings = time.monotonic(), changed_settings(given.assignments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if given.graph and device.type != "cuda":
         raise MotionpipeError("--graph records work of a GPU, and there is none here")
@@ -104,6 +115,7 @@ def experiment(given: argparse.Namespace) -> None:
             **budget,
             readers=given.readers,
             graph=given.graph,
+            pause_after_s=60 * given.pause_after - (time.monotonic() - started),
         )
         validate = partial(scores, test=test, count=min(1000, given.test_sequences))
         net, trained = train_run(run, train, device, validate)

@@ -216,7 +216,9 @@ def perfect_loss(targets: Tensor, config: LSTMSection) -> Tensor:
     """Loss of predicting the targets themselves: 0, or the entropy of grey pixels taken as probabilities."""
     if config.output == "gaussian":
         return targets.new_zeros(())
-    return F.binary_cross_entropy(targets, targets, reduction="sum") / targets[..., 0].numel()
+    # not by torch's binary cross-entropy, which mixed precision on a GPU refuses
+    entropy: Tensor = torch.special.entr(targets) + torch.special.entr(1 - targets)
+    return entropy.sum() / targets[..., 0].numel()
 
 
 def constant_loss(targets: Tensor, config: LSTMSection) -> Tensor:

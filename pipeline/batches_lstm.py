@@ -1,4 +1,4 @@
-"""Batches of the LSTM: sequences of Moving MNIST, patches of RGB frames, or percepts."""
+"""Batches of Moving MNIST, drawn by the device that learns from them."""
 
 from __future__ import annotations
 

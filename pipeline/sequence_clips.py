@@ -1,4 +1,4 @@
-"""Where an LSTM's sequences come from: Moving MNIST made on the fly, patches of stored RGB frames, or percepts."""
+"""Where an LSTM's sequences come from: Moving MNIST without end, patches of stored RGB frames, or percepts."""
 
 from __future__ import annotations
 

@@ -67,6 +67,7 @@ sys.exit(main({words!r}))
         assert (row["trained_steps"], len(row["test"][next(iter(row["test"]))]["by_frame"])) == (3, 10)
         names = {path.name for path in (out / row["variant"]).iterdir()}
         assert names >= {"metrics.jsonl", "curve.svg", "checkpoint.pt", "sequence-0.png", "sequence-0-animated.png"}
+        assert ("activity.png" in names) == ("future" in VARIANTS[row["variant"]]["decoders"])
     assert "341.2" in done.stdout
     before = (out / "results.jsonl").read_bytes()
     assert main(words) == 0  # everything is there
@@ -118,6 +119,17 @@ def test_training_ends_by_the_clock(digits, tmp_path):
     row = json.loads((tmp_path / "results.jsonl").read_text())
     assert row["trained_steps"] >= 1
     assert row["seconds"] >= 0.03 - 0.06  # rounded to a tenth
+
+
+def test_a_command_that_pauses_goes_on(digits, tmp_path, capsys):
+    words = ["--variant", "future", "--steps", "3"]
+    assert run(digits, tmp_path / "paused", *words, "--pause-after", "0") == 0
+    assert "33% done, 1 steps; the same command goes on" in capsys.readouterr().out
+    assert not (tmp_path / "paused/results.jsonl").exists()
+    assert run(digits, tmp_path / "paused", *words) == 0
+    assert run(digits, tmp_path / "whole", *words) == 0
+    rows = [json.loads((tmp_path / name / "results.jsonl").read_text()) for name in ("paused", "whole")]
+    assert rows[0]["test"] == rows[1]["test"]
 
 
 def test_checkpoints_of_other_settings_are_refused(digits, tmp_path, capsys):

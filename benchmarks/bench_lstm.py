@@ -74,11 +74,18 @@ def bench_layer():
         torchs.zero_grad()
         torchs(x)[0].square().mean().backward()
 
-    best = best_of({"fused": fused, "unrolled": unrolled, "library": library})
+    plain = PeepholeLSTM(UNITS, UNITS, peephole=False).to(DEVICE)
+
+    def without_peepholes():
+        plain.zero_grad()
+        plain(x, plain.zero_state(BATCH), STEPS)[0].square().mean().backward()
+
+    best = best_of({"fused": fused, "unrolled": unrolled, "library": library, "plain": without_peepholes})
     rate = {name: 1 / took for name, took in best.items()}
     size = f"{UNITS} units, {STEPS} steps, batch {BATCH}"
     say(f"peephole layer, {size}", rate["fused"], "passes/s", "the cell in a loop", rate["unrolled"])
     say(f"peephole layer, {size}", rate["fused"], "passes/s", "torch.nn.LSTM, no peepholes", rate["library"])
+    say(f"layer without peepholes, {size}", rate["plain"], "passes/s", "torch.nn.LSTM", rate["library"])
 
 
 def bench_training():

@@ -135,7 +135,7 @@ PRETRAIN = Learner(
     starts=lambda job: partial(sequence_starts, frames=frames_needed(job.network)),
     flip=lambda job: bool(job.network.input == "patches"),
     read=_read,
-    loss=lambda net, batch, progress: lstm.loss(net, batch),
+    loss=lstm.loss,
     restore=_restore_predictor,
     cut=_cut,
     show=_show,

@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "input_frames": 10,
     "future_frames": 10,
     "truth_share": 1.0,
+    "truth_share_end": 1.0,
     "output": "bernoulli",
     "batch": 80,
     "optimiser": "adam",
@@ -102,7 +103,8 @@ def train_run(
     groups = weight_groups(net, settings.weight_decay)
     optimiser = make_optimiser(settings.optimiser, groups, settings.weight_decay, capturable=run.graph)
     at = _restore(run, net, optimiser)
-    step: Step = partial(_step, net, optimiser, settings)
+    progress = torch.zeros((), device=device)
+    step: Step = partial(_step, net, optimiser, settings, progress)
     if run.graph:
         _make_recordable(optimiser, device)
         step = GraphedStep(step)
@@ -113,7 +115,8 @@ def train_run(
         while run.part_done(at) < 1:
             began = time.perf_counter()
             _set_rate(optimiser, settings.learning_rate * rate_factor(settings.warmup, run.part_done(at)))
-            if settings.truth_share < 1:
+            progress.fill_(run.part_done(at))
+            if min(settings.truth_share, settings.truth_share_end) < 1:
                 torch.manual_seed(_seed(settings.seed, at.step))
             scalars = step(batches.take().frames.to(device))
             at.step += 1
@@ -162,11 +165,15 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _step(
-    net: lstm.LSTMNet, optimiser: torch.optim.Optimizer, settings: SimpleNamespace, frames: Tensor
+    net: lstm.LSTMNet,
+    optimiser: torch.optim.Optimizer,
+    settings: SimpleNamespace,
+    progress: Tensor,
+    frames: Tensor,
 ) -> dict[str, Tensor]:
     optimiser.zero_grad(set_to_none=True)
     with torch.autocast(frames.device.type, torch.bfloat16, settings.precision == "bf16", cache_enabled=False):
-        scalars = lstm.loss(net, lstm.SequenceBatch(frames))
+        scalars = lstm.loss(net, lstm.SequenceBatch(frames), progress)
     scalars["loss"].backward()  # type: ignore[no-untyped-call]
     scalars["gradient_norm"] = nn.utils.clip_grad_norm_(net.parameters(), settings.grad_clip)
     optimiser.step()

@@ -83,7 +83,9 @@ class Decoder(nn.Module):
         nn.init.uniform_(self.readout.weight, -WEIGHT_RANGE, WEIGHT_RANGE)
         nn.init.zeros_(self.readout.bias)
 
-    def forward(self, states: list[State], steps: int, truth_TBD: Tensor | None = None, share: float = 1.0) -> Tensor:
+    def forward(
+        self, states: list[State], steps: int, truth_TBD: Tensor | None = None, share: float | Tensor = 1.0
+    ) -> Tensor:
         """Frames (T, B, D), before the sigmoid if they are Bernoulli.
 
         With `truth_TBD` a conditional decoder sees the true frame before in a `share` of its steps, drawn for each
@@ -91,7 +93,7 @@ class Decoder(nn.Module):
         """
         if not self.conditional:
             return self._read(self.stack(None, states, steps)[0])
-        if truth_TBD is not None and share == 1:
+        if truth_TBD is not None and not isinstance(share, Tensor) and share == 1:
             shifted = torch.cat(
                 [torch.zeros_like(truth_TBD[:1]), truth_TBD[: steps - 1]]
             )  # no input = an input of zeros
@@ -109,7 +111,7 @@ class Decoder(nn.Module):
             outputs.append(hidden)
         return torch.stack(outputs)
 
-    def _run(self, states: list[State], steps: int, truth_TBD: Tensor | None, share: float) -> Tensor:
+    def _run(self, states: list[State], steps: int, truth_TBD: Tensor | None, share: float | Tensor) -> Tensor:
         frames: list[Tensor] = []
         for t in range(steps):
             x = self._shown(frames[-1]) if frames else None
@@ -139,18 +141,18 @@ class LSTMNet(nn.Module):
             {name: Decoder(values, name in config.conditional, config) for name in config.decoders}
         )
 
-    def forward(self, frames_BTD: Tensor, told: bool) -> dict[str, Tensor]:
+    def forward(self, frames_BTD: Tensor, told: bool, share: float | Tensor = 1.0) -> dict[str, Tensor]:
         """What each decoder makes of the frames (B, T, D), in order of its targets: (B, T', D) before any sigmoid.
 
-        `told`: conditional decoders see true frames, as in training. Where not, nothing after the encoder's frames is
-        looked at.
+        `told`: conditional decoders see true frames, as in training, in a `share` of their steps. Where not, nothing
+        after the encoder's frames is looked at.
         """
         states = self.encode(frames_BTD)
         made = {}
         for name, decoder in self.decoders.items():
             truth = targets_of(frames_BTD, name, self.config).movedim(1, 0) if told else None
             steps = self.config.future_frames if name == "future" else self.config.input_frames
-            made[name] = decoder(states, steps, truth, self.config.truth_share).movedim(0, 1)
+            made[name] = decoder(states, steps, truth, share).movedim(0, 1)
         return made
 
     def future_outputs(self, states: list[State], steps: int) -> Tensor:
@@ -181,15 +183,24 @@ def targets_of(frames_BTD: Tensor, decoder: str, config: LSTMSection) -> Tensor:
     return frames_BTD[:, seen : seen + config.future_frames]
 
 
-def loss(net: LSTMNet | DistributedDataParallel, batch: SequenceBatch) -> dict[str, Tensor]:
+def truth_share(config: LSTMSection, progress: float | Tensor) -> float | Tensor:
+    """The share of steps in which conditional decoders are told the truth, at a part of the run in [0, 1]."""
+    first, last = config.truth_share, config.truth_share_end
+    return first if first == last else first + (last - first) * progress
+
+
+def loss(
+    net: LSTMNet | DistributedDataParallel, batch: SequenceBatch, progress: float | Tensor = 0.0
+) -> dict[str, Tensor]:
     """Scalars of one batch, a frame each, summed over its values; only `loss` carries gradients.
 
     loss: the decoders' losses added up. reconstruction, future: each by itself, [nats] or half a squared error.
     floor: the future's loss of a perfect prediction (grey targets are not free). constant: that of the mean value.
-    In training mode conditional decoders are told the truth; in evaluation mode they run freely.
+    In training mode conditional decoders are told the truth, or a share of it that follows the `progress` of the run;
+    in evaluation mode they run freely.
     """
     core = net.module if isinstance(net, DistributedDataParallel) else net
-    made = net(batch.frames, core.training)
+    made = net(batch.frames, core.training, truth_share(core.config, progress))
     scalars = {
         name: frame_loss(frames, targets_of(batch.frames, name, core.config), core.config)
         for name, frames in made.items()

@@ -27,8 +27,11 @@ class LSTMSection(Section):
     input_frames: int = Field(10, ge=1, le=1000, description="frames that the encoder reads [count]")
     future_frames: int = Field(10, ge=1, le=1000, description="frames after these that are predicted [count]")
     truth_share: Probability = Field(
-        1.0, description="conditional decoders in training: share of steps that see the true frame, not their own"
+        1.0,
+        description="conditional decoders in training: share of steps that see the true frame, not their own, at the "
+        "start of the run",
     )
+    truth_share_end: Probability = Field(1.0, description="that share at the end of the run; it changes evenly")
     input: Literal["moving-mnist", "patches", "percepts"] = Field(
         "moving-mnist",
         description="moving-mnist: sequences made on the fly; patches: squares cut from RGB frames; percepts: rows of "

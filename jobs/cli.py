@@ -194,7 +194,7 @@ def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | N
 @main.command("train-cluster")
 @click.option(
     "--model",
-    type=click.Choice(("atomic-flow", "cgm-net")),
+    type=click.Choice(("atomic-flow", "cgm-net", "lstm")),
     default=None,
     help="Network to train [default: the recipe's train.model].",
 )
@@ -256,18 +256,46 @@ def train_cluster(
     "--run", "run_name", default=None, metavar="RUN|STORE:RUN", help="Run to embed with, of this or another store."
 )
 @click.option(
+    "--encoder",
+    type=click.Choice(("resnet18", "resnet152", "vgg16", "efficientnet-lite0")),
+    default=None,
+    help="Image network to embed with instead; its weights are --weights.",
+)
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="File of the encoder's weights, PyTorch's or safetensors'.",
+)
+@click.option(
     "--per", type=click.Choice(("clip", "frame")), default=None, help="A row for each clip, or for each single frame."
 )
 @click.option("--name", callback=plain_name, default=None, help="Name of the embeddings [default: RUN, or RUN-frame].")
 @gpus_option
 @stage_options
 def embed(
-    store: Store, recipe: MakeRecipe, options: RunOptions, run_name: str | None, per: str | None, name: str | None
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    run_name: str | None,
+    encoder: str | None,
+    weights: Path | None,
+    per: str | None,
+    name: str | None,
 ) -> list[StageResult]:
-    """Write a run's embeddings, and those of its untrained weights, to Parquet."""
+    """Write a run's embeddings, and those of its untrained weights, to Parquet; or an image network's percepts."""
+    chosen = recipe(("embed.per", per))
+    if encoder is not None:
+        if run_name is not None or weights is None:
+            raise click.UsageError("--encoder needs --weights FILE, and no --run")
+        from .embed_encoder import embed_with_encoder
+
+        return [embed_with_encoder(store, chosen, encoder, weights, name, options)]  # type: ignore[arg-type]
+    if weights is not None:
+        raise click.UsageError("--weights is for --encoder")
     from .embed import embed as run
 
-    return run(store, recipe(("embed.per", per)), run_name, name, options)
+    return run(store, chosen, run_name, name, options)
 
 
 @main.command()
@@ -320,10 +348,10 @@ def predict(run_name: str | None, key: str | None, start: int | None, out: Path 
 @click.option(
     "--on",
     "what",
-    type=click.Choice(("action", "motion")),
+    type=click.Choice(("action", "motion", "prediction")),
     default="action",
     show_default=True,
-    help="Classes that a classifier names, or frames that a cgm-net synthesises.",
+    help="Classes that a classifier names, frames that a cgm-net synthesises, or frames that an lstm predicts.",
 )
 @click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
 @click.option("--allow-leak", is_flag=True, help="Score although training saw test recordings; the figure is marked.")
@@ -338,11 +366,15 @@ def evaluate(
     protocol: str | None,
     allow_leak: bool,
 ) -> StageResult:
-    """Score a run on test recordings: a classifier's classes, or synthesised frames beside optical flow."""
+    """Score a run on test recordings: a classifier's classes, or frames synthesised or predicted."""
     if what == "motion":
         from .evaluate_motion import evaluate_motion
 
         return evaluate_motion(store, recipe(), run_name, protocol, options, allow_leak)
+    if what == "prediction":
+        from .evaluate_prediction import evaluate_prediction
+
+        return evaluate_prediction(store, recipe(), run_name, protocol, options, allow_leak)
     from .evaluate import evaluate as run
 
     return run(store, recipe(), run_name, protocol, options, allow_leak)

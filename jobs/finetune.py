@@ -62,6 +62,10 @@ def finetune(
         from .classify_cgm_net import classify_cgm_net
 
         return classify_cgm_net(store, recipe, init, run, options, loop or LoopOptions())
+    if recipe.train.model == "lstm":
+        from .finetune_lstm import finetune_lstm
+
+        return finetune_lstm(store, recipe, init, run, options, loop or LoopOptions())
     require_runnable(store, recipe.finetune, options)
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)

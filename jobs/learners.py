@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from . import learn_atomic_flow, learn_cgm_net
+from . import learn_atomic_flow, learn_cgm_net, learn_lstm
 
 if TYPE_CHECKING:
     from ..schemas.training import LoopSection
@@ -16,6 +16,8 @@ LEARNERS = {
     "atomic-flow/classify": learn_atomic_flow.CLASSIFY,
     "cgm-net": learn_cgm_net.PRETRAIN,
     "cgm-net/classify": learn_cgm_net.CLASSIFY,
+    "lstm": learn_lstm.PRETRAIN,
+    "lstm/classify": learn_lstm.CLASSIFY,
 }
 
 

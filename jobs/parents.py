@@ -56,6 +56,8 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
                 yield f"runs/{artefact.info['init']}", made_from
             case "run":
                 yield f"runs/{artefact.name.split('/', 1)[0]}", made_from
+            case "embeddings" if artefact.kind == "runs":
+                yield f"embeddings/{artefact.identity.data['network']['percepts']}", made_from
             case "embeddings":
                 yield f"embeddings/{artefact.name.split('/', 1)[0]}", made_from
 
@@ -72,7 +74,7 @@ def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefac
         "codebook": codebook,
         "targets": codebook,
         "runs": ["train-cluster", "--name", name, *_run_words(artefact)],
-        "embeddings": ["embed", "--run", str(data.get("run")), "--name", name.removesuffix("@init")],
+        "embeddings": ["embed", *_embed_words(artefact), "--name", name.removesuffix("@init")],
         "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],
         "evaluations": ["evaluate", *_evaluated(artefact)],
         "motion": ["evaluate", "--on", "motion", *_evaluated(artefact)],
@@ -88,9 +90,17 @@ def _run_words(artefact: Artefact) -> list[str]:
     return ["--codebook", str(book)] if book else []
 
 
+def _embed_words(artefact: Artefact) -> list[str]:
+    data = artefact.identity.data
+    if "encoder" in data:
+        return ["--encoder", str(data["encoder"]), "--weights", "FILE"]
+    return ["--run", str(data.get("run"))]
+
+
 def _evaluated(artefact: Artefact) -> list[str]:
-    run = artefact.name.split("/", 1)[0]
-    return ["--run", run, "--protocol", str(artefact.identity.data.get("protocol"))]
+    identity = artefact.identity
+    words = ["--run", artefact.name.split("/", 1)[0], "--protocol", str(identity.data.get("protocol"))]
+    return [*words, "--on", "prediction"] if identity.section.get("on") == "prediction" else words
 
 
 def flow_name(artefact: Artefact, by_folder: dict[str, Artefact]) -> str:

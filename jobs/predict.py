@@ -64,7 +64,13 @@ Pictured = Predictor | Synthesiser
 
 def predict(store: Store, run: str | None, key: str | None, start: int | None, out: Path | None) -> None:
     """Write a picture of one sample, or of three test samples, and print where they are."""
-    predictor = open_predictor(store, run or only_artefact(store, "runs", "--run", MADE_BY))
+    run = run or only_artefact(store, "runs", "--run", MADE_BY)
+    if read_manifest(store, RunFiles(store, run).folder, MADE_BY).identity.data["model"] == "lstm":
+        from .predict_sequences import predict_sequences
+
+        predict_sequences(store, run, key, start, out)
+        return
+    predictor = open_predictor(store, run)
     rows = [find_planned(store, key)] if key else _shown_rows(predictor, 3)
     if not rows:
         raise MotionpipeError(f"run {predictor.run}: no test sample has what it predicts from")

@@ -22,6 +22,7 @@ from .report_figures import confusion_figure, evaluation_figure, run_figure
 from .report_motion import FlowSheet, flow_sheet
 from .report_registration import RegistrationSheet, registration_sheet
 from .report_samples import Image, Shown, contact_sheet, inlined_png
+from .report_sequences import can_be_shown, sequence_pictures, sequence_run_figure
 from .status import file_size
 
 PAGE = "report/index.html"
@@ -80,7 +81,7 @@ def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Imag
     return [
         (
             run,
-            run_figure(run) if len(run.rows) > 1 else None,
+            (sequence_run_figure(run) if _is_lstm(run) else run_figure(run)) if len(run.rows) > 1 else None,
             _predictions(store, run) if run.artefact.name in shown else [],
         )
         for run in runs
@@ -92,6 +93,8 @@ def _predicts(store: Store, run: Run) -> bool:
     artefact = run.artefact
     if artefact.manifest is None:
         return False
+    if _is_lstm(run):
+        return can_be_shown(store, run)
     needed = [f"{artefact.folder}/{line.file}" for line in artefact.manifest.shards]
     if artefact.identity.data["model"] == "cgm-net":
         network = artefact.identity.data["network"]
@@ -102,7 +105,14 @@ def _predicts(store: Store, run: Run) -> bool:
     return predicts and all(store.exists(name) for name in needed)
 
 
+def _is_lstm(run: Run) -> bool:
+    identity = run.artefact.identity
+    return bool(identity.stage == "train" and identity.data["model"] == "lstm")
+
+
 def _predictions(store: Store, run: Run) -> list[Image]:
+    if _is_lstm(run):
+        return sequence_pictures(store, run, _PREDICTED_CLIPS)
     return [inlined_png(data) for data in pictures(open_predictor(store, run.artefact.name), _PREDICTED_CLIPS)]
 
 

@@ -22,3 +22,7 @@ def train_cluster(
             from .pretrain_cgm_net import pretrain_cgm_net
 
             return pretrain_cgm_net(store, recipe, run, options, loop or LoopOptions())
+        case "lstm":
+            from .pretrain_lstm import pretrain_lstm
+
+            return pretrain_lstm(store, recipe, book, run, options, loop or LoopOptions())

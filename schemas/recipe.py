@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from .atomic_flow import AtomicFlowSection
 from .cgm_net import CgmNetSection
+from .lstm_section import LSTMSection
 from .section import Count, Positive, Probability, Section
 from .training import FinetuneSection, ModelName, TrainSection
 
@@ -281,18 +282,21 @@ class Recipe(Section):
     train: TrainSection = TrainSection()
     atomic_flow: AtomicFlowSection = AtomicFlowSection()
     cgm_net: CgmNetSection = CgmNetSection()
+    lstm: LSTMSection = LSTMSection()
     finetune: FinetuneSection = FinetuneSection()
     evaluate: EvaluateSection = EvaluateSection()
     embed: EmbedSection = EmbedSection()
     classify: ClassifySection = ClassifySection()
 
-    def network(self, model: ModelName) -> AtomicFlowSection | CgmNetSection:
+    def network(self, model: ModelName) -> AtomicFlowSection | CgmNetSection | LSTMSection:
         """The section of a model's input and sizes."""
         match model:
             case "atomic-flow":
                 return self.atomic_flow
             case "cgm-net":
                 return self.cgm_net
+            case "lstm":
+                return self.lstm
 
 
 def canonical_hash(value: object) -> str:

@@ -39,7 +39,7 @@ class _CostVolume(torch.autograd.Function):
         return costs.div_(channels)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         first, padded = ctx.saved_tensors
         radius, (height, width) = ctx.radius, first.shape[2:]

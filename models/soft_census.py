@@ -19,8 +19,8 @@ def census_distance(first: Tensor, second: Tensor, radius: int) -> Tensor:
     """ψ(Σ_n e_n) at each pixel whose patch of side 2r + 1 lies inside: (N, 1, H - 2r, W - 2r).
 
     first, second: (N, 1 or 3, H, W) in [0, 1]. On grey in 0..255, for each neighbour n of the pixel 0:
-    t = δ / sqrt(0.81 + δ²), δ = I(n) - I(0); e = (t1 - t2)² / (0.1 + (t1 - t2)²); ψ(x) = (x² + 0.001²)^0.45. Equal images
-    give ψ(0) = 0.002. Empty where the patch is larger than the image.
+    t = δ / sqrt(0.81 + δ²), δ = I(n) - I(0); e = (t1 - t2)² / (0.1 + (t1 - t2)²); ψ(x) = (x² + 0.001²)^0.45. Equal
+    images give ψ(0) = 0.002. Empty where the patch is larger than the image.
     """
     if min(first.shape[2:]) <= 2 * radius:
         return first.new_zeros(len(first), 1, 0, 0)

@@ -10,6 +10,8 @@ Shapes: N pairs of frames, H x W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -47,20 +49,36 @@ class UfFlow(nn.Module):
         (N, 2, H / 4, W / 4), (N, 2, H / 8, W / 8), …, each in pixels of its own size. H and W are multiples of
         `coarsest`.
         """
-        features = self.pyramid(2 * torch.cat((first, second)) - 1)
+        return self.between(*(self.encode(frames) for frames in (first, second)))
+
+    def encode(self, frames: Tensor) -> list[Tensor]:
+        """Features of frames (N, 3, H, W) at the levels that flow is estimated on, the finest first."""
+        features: list[Tensor] = self.pyramid(2 * frames - 1)
+        return features[_FIRST_LEVEL:]
+
+    def between(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
+        """Flow of all levels from features to features, as `forward` gives it."""
         flow: Tensor | None = None
         flows = []
-        for estimator, both in zip(reversed(self.estimators), reversed(features[_FIRST_LEVEL:]), strict=True):
-            here, there = both.tensor_split(2)
+        for estimator, here, there in zip(reversed(self.estimators), reversed(first), reversed(second), strict=True):
+            moved = there
             if flow is not None:
                 flow = enlarge_flow(flow, 2)
-                there = backward_warp(there, flow)
-            seen = [self._match(here, there), here] + ([] if flow is None else [flow])
+                moved = backward_warp(there, flow)
+            seen = [self._match(here, moved), here] + ([] if flow is None else [flow])
             # flow adds up over levels: it stays in float32 in mixed precision
             added = estimator(torch.cat(seen, dim=1)).float()
             flow = added if flow is None else flow + added
             flows.append(flow)
         return flows[::-1]
+
+    def along(self, frames: Tensor) -> list[Tensor]:
+        """Flow from each frame of (N, T, 3, H, W) to the next, as `forward` gives it, of N (T - 1) pairs.
+
+        Features of a frame are computed once, though it is the second of one pair and the first of the next.
+        """
+        features = [level.view(*frames.shape[:2], *level.shape[1:]) for level in self.encode(frames.flatten(0, 1))]
+        return self.between([f[:, :-1].flatten(0, 1) for f in features], [f[:, 1:].flatten(0, 1) for f in features])
 
     def _match(self, here: Tensor, there: Tensor) -> Tensor:
         """What says where a place has gone: the cost volume, in float32, or the other frame's features themselves."""

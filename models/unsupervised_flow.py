@@ -30,19 +30,21 @@ def unsupervised_loss(net: UfFlow, first: Tensor, second: Tensor) -> dict[str, T
     diff, census, smooth: unweighted. visible: part of the finest level's pixels that are compared. motion: mean length
     of the finest flow [px of the frame].
     """
-    with torch.autocast(first.device.type, enabled=torch.is_autocast_enabled(first.device.type)):
-        there = net(first, second)
-        back = net(second, first) if net.config.occlusion == "forward-backward" else None
-    with torch.autocast(first.device.type, enabled=False):
-        if back is None:
-            scalars = pyramid_loss(net.config, there, first, second)
-        else:
-            ways = (
-                pyramid_loss(net.config, there, first, second, back),
-                pyramid_loss(net.config, back, second, first, there),
-            )
-            scalars = {name: (ways[0][name] + ways[1][name]) / 2 for name in ways[0]}
-    return scalars | {"motion": FINEST * there[0].detach().norm(dim=1).mean()}
+    one, two = net.encode(first), net.encode(second)
+    there = net.between(one, two)
+    if net.config.occlusion == "none":
+        return pyramid_loss(net.config, there, first, second)
+    back = net.between(two, one)
+    ways = (
+        pyramid_loss(net.config, there, first, second, back),
+        pyramid_loss(net.config, back, second, first, there),
+    )
+    return {name: (ways[0][name] + ways[1][name]) / 2 for name in ways[0]}
+
+
+def chain_loss(config: UfTsnSection, flows: Sequence[Tensor], frames: Tensor) -> dict[str, Tensor]:
+    """The same scalars of flow that is there already, from each frame of (N, T, 3, H, W) to the next; one way."""
+    return pyramid_loss(config, flows, frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))
 
 
 def pyramid_loss(
@@ -63,7 +65,9 @@ def pyramid_loss(
         terms["smooth"] = terms["smooth"] + smoothness(here, one, config.edge_alpha)
     weights = {"diff": config.lambda_diff, "census": config.lambda_census, "smooth": config.lambda_smooth}
     total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-    return {"loss": total, **{name: term.detach() for name, term in terms.items()}, "visible": visible}
+    detached = {name: term.detach() for name, term in terms.items()}
+    motion = FINEST * flows[0].detach().norm(dim=1).mean()
+    return {"loss": total, **detached, "visible": visible, "motion": motion}
 
 
 def photometric_error(first: Tensor, warped: Tensor, counted: Tensor | None = None) -> Tensor:

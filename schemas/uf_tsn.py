@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from .section import Count, Positive, Probability, Section
 
 BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+Scale = Annotated[float, Field(gt=0.1, le=1)]
 
 
 class UfTsnSection(Section):
@@ -59,10 +60,17 @@ class UfTsnSection(Section):
     flow_clip: Positive = Field(20.0, description="flow is clipped here before it is classified [px]")
     backbone: BackboneName = Field("resnet18", description="network that classifies a snippet")
     backbone_width: int = Field(64, ge=4, le=256, description="channels of its first convolution [count]")
-    dropout: Probability = Field(0.5, description="share of the pooled features dropped before the last layer")
-    backbone_rate: Probability = Field(
-        1.0, description="step size of the backbone beside that of the last layer; its first convolution has the last's"
+    crop_scales: tuple[Scale, ...] = Field(
+        (1.0,),
+        min_length=1,
+        description="classifier, joint: the training crop is drawn at one of these sizes, as parts of the shorter side "
+        "of the frame, and resized [fraction]",
     )
+    dropout: Probability = Field(0.5, description="share of the pooled features dropped before the last layer")
+    stem_rate: Probability = Field(
+        1.0, description="step size of the backbone's first convolution and its norm beside the last layer's"
+    )
+    backbone_rate: Probability = Field(1.0, description="step size of its other layers beside the last layer's")
     flow_rate: Probability = Field(0.1, description="joint: step size of the flow network beside the last layer's")
     lambda_flow: float = Field(0.1, ge=0, description="joint: weight of the unsupervised loss beside cross-entropy")
 

@@ -57,9 +57,7 @@ def test_mirroring_frames_and_flow_changes_no_loss(size):
     first, second = torch.rand(2, 2, 3, 64, 64, generator=rng())
     mirror = torch.tensor([-1.0, 1.0]).view(1, 2, 1, 1)
     straight = pyramid_loss(config, flows(config), first, second)
-    mirrored = pyramid_loss(
-        config, [flow.flip(3) * mirror for flow in flows(config)], first.flip(3), second.flip(3)
-    )
+    mirrored = pyramid_loss(config, [flow.flip(3) * mirror for flow in flows(config)], first.flip(3), second.flip(3))
     for name, value in straight.items():
         torch.testing.assert_close(mirrored[name], value)
 
@@ -94,7 +92,9 @@ def test_pixels_that_leave_the_frame_or_are_covered_do_not_count():
     assert pyramid_loss(config, right, first, second, right)["visible"].item() == 0
 
 
-@pytest.mark.parametrize("fields", [{}, {"occlusion": "forward-backward"}, {"multi_scale": False}, {"cost_volume": False}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"occlusion": "forward-backward"}, {"multi_scale": False}, {"cost_volume": False}]
+)
 def test_every_weight_of_the_network_learns(fields):
     torch.manual_seed(0)
     net = UfFlow(UfTsnSection(**TINY, **fields, loss_size="full"))

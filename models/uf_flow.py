@@ -84,7 +84,10 @@ class UfFlow(nn.Module):
         """What says where a place has gone: the cost volume, in float32, or the other frame's features themselves."""
         if not self.config.cost_volume:
             return there
-        return F.leaky_relu(cost_volume(here.float(), there.float(), self.config.radius), LEAK)
+        here, there = here.float(), there.float()
+        if self.config.normalise_costs:
+            here, there = F.group_norm(here, 1), F.group_norm(there, 1)
+        return F.leaky_relu(cost_volume(here, there, self.config.radius), LEAK)
 
     def flow(self, first: Tensor, second: Tensor) -> Tensor:
         """Flow (N, 2, H, W) in pixels of frames (N, 3, H, W) in [0, 1] of any size."""

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from .section import Count, Positive, Probability, Section
 
 BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
-Scale = Annotated[float, Field(gt=0.1, le=1)]
+Scale = Annotated[float, Field(ge=0.1, le=10)]
 
 
 class UfTsnSection(Section):
@@ -30,6 +30,11 @@ class UfTsnSection(Section):
         (128, 128, 96, 64, 32), min_length=1, description="channels of each level's dense estimator [count]"
     )
     cost_volume: bool = Field(True, description="false: estimators see the warped features themselves (ablation)")
+    normalise_costs: bool = Field(
+        True,
+        description="features go into the cost volume with mean 0 and variance 1 over each map; without it costs hardly "
+        "differ from place to place at the start, and learning stalls",
+    )
     multi_scale: bool = Field(True, description="false: one level at 1/4 of the frame, nothing is warped (ablation)")
     lambda_diff: float = Field(1.0, ge=0, description="weight λ1 of the ℓ1 photometric loss, colours in [0, 1]")
     lambda_census: float = Field(1.0, ge=0, description="weight λ2 of the soft census loss")
@@ -55,6 +60,9 @@ class UfTsnSection(Section):
     )
     crop: int = Field(224, ge=32, le=2048, multiple_of=32, description="side of the square crop, a multiple of 32 [px]")
     stride: int = Field(1, ge=1, le=100, description="frames from one frame of a pair to the other [frames]")
+    farthest: int = Field(
+        1, ge=1, le=100, description="flow: pairs are drawn from 1 to so many strides apart [strides]"
+    )
     segments: int = Field(3, ge=1, le=64, description="equal parts of a recording, a snippet of each a clip [count]")
     stack: int = Field(5, ge=1, le=32, description="flows L of a temporal snippet, of L + 1 frames [count]")
     flow_clip: Positive = Field(20.0, description="flow is clipped here before it is classified [px]")
@@ -63,8 +71,8 @@ class UfTsnSection(Section):
     crop_scales: tuple[Scale, ...] = Field(
         (1.0,),
         min_length=1,
-        description="classifier, joint: the training crop is drawn at one of these sizes, as parts of the shorter side "
-        "of the frame, and resized [fraction]",
+        description="classifier, joint: what becomes the training crop is drawn at one of these times its size, at "
+        "most the whole frame [ratio]",
     )
     dropout: Probability = Field(0.5, description="share of the pooled features dropped before the last layer")
     stem_rate: Probability = Field(

@@ -24,12 +24,14 @@ from motionpipe.pipeline.samples import npy_bytes
 from motionpipe.pipeline.store import Store
 from motionpipe.pipeline.stored_clips import StoredClips
 from motionpipe.pipeline.write_shard import Sample, write_tar_shard
+from motionpipe.schemas.atomic_flow import AtomicFlowSection
 from motionpipe.schemas.codebook import Codebook
-from motionpipe.schemas.recipe import TrainSection
+from motionpipe.schemas.training import TrainSection
 
-CONFIG = TrainSection(modality="depth")
+CONFIG = AtomicFlowSection(modality="depth")
+LOOP = TrainSection(clips_per_epoch=64)
 FRAMES, STRIDE, RECORDINGS, ROUNDS = 40, 2, 24, 5
-BATCH = CONFIG.micro_batch
+BATCH = LOOP.micro_batch
 
 
 def say(what, clips, seconds, **more):
@@ -75,7 +77,7 @@ def bench_reading(store):
     stored = StoredClips(store, "flow/pd", 4, CONFIG)
     sources = {"read clips from the store": stored, "read clips from a pack": packed(stored, samples)}
     starts = lambda sample, chance: range(sample.num_starts)  # noqa: E731
-    steps = plan_epoch(samples, 0, CONFIG.model_copy(update={"clips_per_epoch": 64}), starts, True)
+    steps = plan_epoch(samples, 0, LOOP, starts, True)
     batches = [refs for step in steps for refs in step]
     best = dict.fromkeys(sources, float("inf"))
     for _ in range(ROUNDS):
@@ -99,7 +101,9 @@ def networks():
     labelled = clip_classifier.LabelledBatch(torch.randn(BATCH, 8, 2, 112, 112), torch.arange(BATCH) % 20)
     for compiled in (False, True) if "--compile" in sys.argv else (False,):
         net = atomic_flow.build(CONFIG, book)
-        tuned = clip_classifier.ClipClassifier(atomic_flow.build_encoder(CONFIG), CONFIG.hidden, torch.arange(20), 0.5)
+        tuned = clip_classifier.ClipClassifier(
+            atomic_flow.build_encoder(CONFIG), CONFIG.hidden, torch.arange(20), 1, 0.5
+        )
         for name, network, loss, data in (
             ("pre-training step", net, atomic_flow.loss, batch),
             ("fine-tuning step", tuned, clip_classifier.loss, labelled),

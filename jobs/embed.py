@@ -5,33 +5,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 
-from ..models.atomic_flow import features as features_of
 from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_report
-from ..pipeline.embed_sample import Encoder, embed_sample
-from ..pipeline.frame_input import STREAMS, Float
+from ..pipeline.embed_sample import embed_sample
+from ..pipeline.frame_input import STREAMS
 from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.plan import read_planned_shard
 from ..pipeline.read_sample import has_stream
+from ..pipeline.score_clips import ClipScorer
 from ..pipeline.store import Store
 from ..pipeline.write_shard import ShardWork, write_rows_shard
 from ..schemas.embedding import EmbeddingRow, embedding_schema
 from ..schemas.errors import BadSampleError
 from ..schemas.recipe import EmbedSection, Recipe
-from ..schemas.recording import Recording
+from ..schemas.recording import PlannedRecording
 from ..schemas.report import Identity, Manifest, SampleEntry
 from .device import mention_idle_gpu, require_device
 from .flow import shard_sizes
-from .learners import trained_network
 from .options import RunOptions
 from .run_files import RunFiles, load_checkpoint
 from .stage import StageResult, Work, run_stage
-from .train_data import flow_of, network_of
+from .train_data import flow_of, learner_of, network_of, sample_of
 
 MADE_BY = "motionpipe embed"
 
@@ -74,16 +71,19 @@ def embed_worker(
     require_device(device)
     shards = read_manifest(store, SHARDS, "motionpipe shard")
     trained = read_manifest(store, f"runs/{run}", "motionpipe train-cluster")
-    encoder = load_encoder(store, trained, checkpoint, embed, device)
+    scorer = load_scorer(store, trained, checkpoint, embed, device)
+    modality, flow = learner_of(trained).modality(network_of(trained)), flow_of(trained)
     metadata = {"run": run, "checkpoint": sha256, "recipe": embed.model_dump_json(), "shards": shards.hash}
 
     def build(shard: int, entry: SampleEntry) -> list[EmbeddingRow]:
-        require_streams(entry, encoder.train.modality, run)
-        return embed_sample(store, shard, entry, recordings(shard)[entry.recording_id], encoder)
+        require_streams(entry, modality, run)
+        row = planned(shard)[entry.recording_id]
+        sample = sample_of(shard, entry.model_copy(update={"stride": flow.stride_at(entry.fps)}), row)
+        return embed_sample(store, sample, entry, row.recording, scorer)
 
     @lru_cache(maxsize=1)
-    def recordings(shard: int) -> dict[str, Recording]:
-        return {row.recording_id: row.recording for row in read_planned_shard(store, shard)}
+    def planned(shard: int) -> dict[str, PlannedRecording]:
+        return {row.recording_id: row for row in read_planned_shard(store, shard)}
 
     return ShardWork(
         items=lambda shard: read_report(store, SHARDS, shard).samples,
@@ -92,21 +92,19 @@ def embed_worker(
     )
 
 
-def load_encoder(store: Store, trained: Manifest, checkpoint: str, embed: EmbedSection, device: str) -> Encoder:
+def load_scorer(store: Store, trained: Manifest, checkpoint: str, embed: EmbedSection, device: str) -> ClipScorer:
     """The network of a checkpoint, ready to embed."""
-    state = load_checkpoint(store, checkpoint)
-    config = network_of(trained)
-    net: Any = trained_network(trained.identity.data["task"], config, state["model"]).to(device)
-
-    @torch.inference_mode()
-    def features(clips: Float) -> Float:
-        parts = [
-            features_of(net, torch.from_numpy(clips[i : i + embed.batch]).to(device), embed.pool_grid).cpu()
-            for i in range(0, len(clips), embed.batch)
-        ]
-        return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
-
-    return Encoder(features, config, embed, flow_of(trained))
+    learner, network = learner_of(trained), network_of(trained)
+    net = learner.restore(network, load_checkpoint(store, checkpoint)["model"]).to(device)
+    clips = learner.open(store, None, flow_of(trained).cell, network)
+    frames = embed.clip_frames if embed.per == "clip" else 1
+    return ClipScorer(
+        cut=lambda sample: learner.cut(network, sample, embed.num_clips, frames),
+        show=lambda sample, numbers: learner.show(network, clips, sample, numbers),
+        forward=lambda shown: learner.features(net, shown, embed.pool_grid),
+        batch=embed.batch,
+        device=torch.device(device),
+    )
 
 
 def require_streams(entry: SampleEntry, modality: str, run: str) -> None:

@@ -23,7 +23,6 @@ from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.score_clips import ClipScorer
 from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
 from ..pipeline.store import Store
-from ..pipeline.stored_clips import StoredClips
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import Recipe
 from ..schemas.report import Identity, Manifest, ShardSummary, content_hash
@@ -32,13 +31,12 @@ from .classify import Protocol
 from .device import mention_idle_gpu, require_device
 from .evaluation_table import evaluation_table
 from .finetune import settings_hash
-from .learners import trained_network
 from .options import RunOptions
 from .progress import Progress
 from .ray_map import map_shards
 from .run_files import RunFiles, load_checkpoint
 from .stage import StageResult, open_artefact
-from .train_data import flow_of, labelled_samples, network_of
+from .train_data import flow_of, labelled_samples, learner_of, network_of
 
 MADE_BY = "motionpipe train-cluster --task classify --init … --name …"
 
@@ -100,7 +98,7 @@ def evaluate(
 
 def _test_samples(store: Store, shards: Manifest, protocol: str, trained: Manifest) -> dict[int, list[TrainSample]]:
     """Labelled samples of the test part that the network can see, by shard."""
-    modality, flow = network_of(trained).modality, flow_of(trained)
+    modality, flow = learner_of(trained).modality(network_of(trained)), flow_of(trained)
     by_shard: dict[int, list[TrainSample]] = {}
     for sample in labelled_samples(store, shards, protocol, "test", modality, flow):
         by_shard.setdefault(sample.shard, []).append(sample)
@@ -138,15 +136,14 @@ def scoring_worker(task: Task, device: str) -> Callable[[int], list[tuple[str, S
     """Softmax scores (clips, classes) of each test sample of a shard, by key. The weights are loaded once a worker."""
     torch.set_num_threads(1)
     require_device(device)
-    config = network_of(task.trained)
+    learner, network = learner_of(task.trained), network_of(task.trained)
     checkpoint = f"{RunFiles(task.store, task.run).folder}/{task.trained.shards[0].file}"
-    net = trained_network("classify", config, load_checkpoint(task.store, checkpoint)["model"]).to(device)
+    clip_frames = int(task.trained.identity.section["clip_frames"])
+    clips = learner.open(task.store, None, flow_of(task.trained).cell, network)
     scorer = ClipScorer(
-        forward=net,
-        clips=StoredClips(task.store, None, flow_of(task.trained).cell, config),
-        network=config,
-        num_clips=task.num_clips,
-        clip_frames=int(task.trained.identity.section["clip_frames"]),
+        cut=lambda sample: learner.cut(network, sample, task.num_clips, clip_frames),
+        show=lambda sample, numbers: learner.show(network, clips, sample, numbers),
+        forward=learner.restore(network, load_checkpoint(task.store, checkpoint)["model"]).to(device),
         batch=task.batch,
         device=torch.device(device),
     )

@@ -12,8 +12,9 @@ from ..pipeline.clip_plan import TrainSample
 from ..pipeline.read_sample import has_stream
 from ..pipeline.splits import resolve_protocol
 from ..pipeline.store import Store
+from ..schemas.atomic_flow import AtomicFlowSection
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import FlowSection, Recipe, TrainSection, canonical_hash
+from ..schemas.recipe import FlowSection, Recipe, canonical_hash
 from ..schemas.report import Identity, Manifest
 from .options import RunOptions
 from .run_files import RunFiles
@@ -22,8 +23,8 @@ from .stage import StageResult
 from .train_data import FLOW_SEEN, labelled_samples
 from .train_job import LoopOptions, TrainJob
 
-ENCODER = ("model", "modality", "frame_short_side", "crop", "cell", "widths", "hidden", "deconv_widths")
-"""Fields of `[train]` that say what the encoder is and what it sees."""
+ENCODER = ("modality", "frame_short_side", "crop", "cell", "widths", "hidden", "deconv_widths")
+"""Fields of `[atomic_flow]` that say what the encoder is and what it sees."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,15 @@ class Init:
     dataset: str
 
     @property
-    def config(self) -> TrainSection:
-        """What it was trained with."""
-        return TrainSection.model_validate(self.manifest.identity.section)
+    def config(self) -> AtomicFlowSection:
+        """Its network and what that sees."""
+        return AtomicFlowSection.model_validate(self.manifest.identity.data["network"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its schedule and its network."""
+        identity = self.manifest.identity
+        return identity.section | {"network": identity.data["network"]}
 
     @property
     def checkpoint(self) -> tuple[Store, str]:
@@ -54,12 +61,12 @@ def finetune(
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
     begun = None if init == "none" else find_init(store, init)
-    network = resolve_modality(recipe.train, store, shards, begun)
+    network = resolve_modality(recipe.atomic_flow, store, shards, begun)
     if begun:
         require_fit(network, recipe.flow, begun)
     samples = labelled_samples(store, shards, protocol, "train", network.modality, recipe.flow)
     labels = require_classes(samples, protocol)
-    recipe = recipe.model_copy(update={"train": network})
+    recipe = recipe.model_copy(update={"atomic_flow": network})
     identity = Identity(
         stage="finetune",
         section=recipe.finetune.model_dump(mode="json"),
@@ -68,19 +75,21 @@ def finetune(
             "task": "classify",
             "flow": recipe.flow.model_dump(mode="json", include=set(FLOW_SEEN)),
             "labels": list(labels),
+            "model": recipe.train.model,
             "network": {name: value for name, value in network.model_dump(mode="json").items() if name in ENCODER},
             "init_dataset": begun.dataset if begun else None,
             "init_protocol": begun.manifest.identity.data["protocol"] if begun else None,
-            "init_settings": settings_hash(begun.manifest.identity.section) if begun else None,
+            "init_settings": settings_hash(begun.settings) if begun else None,
         },
         parents={"shards": shards.hash, **({"init": begun.manifest.hash} if begun else {})},
     )
     job = TrainJob(
         store=store,
         run=run,
-        learner=f"{network.model}/classify",
+        learner=f"{recipe.train.model}/classify",
         made_from=canonical_hash(identity.model_dump(mode="json")),
         network=network,
+        train=recipe.train,
         cell=recipe.flow.cell,
         finetune=recipe.finetune,
         labels=labels,
@@ -110,7 +119,7 @@ def find_init(store: Store, init: str) -> Init:
     return Init(other, run, manifest, shards.identity.data["dataset"])
 
 
-def resolve_modality(config: TrainSection, store: Store, shards: Manifest, init: Init | None) -> TrainSection:
+def resolve_modality(config: AtomicFlowSection, store: Store, shards: Manifest, init: Init | None) -> AtomicFlowSection:
     """ "auto" becomes what the initial run was trained on, else depth where any sample has depth, else RGB."""
     if config.modality != "auto":
         return config
@@ -121,10 +130,10 @@ def resolve_modality(config: TrainSection, store: Store, shards: Manifest, init:
     return config.model_copy(update={"modality": "depth" if depth else "rgb"})
 
 
-def require_fit(network: TrainSection, flow: FlowSection, init: Init) -> None:
+def require_fit(network: AtomicFlowSection, flow: FlowSection, init: Init) -> None:
     """Raise one line where the encoder of the initial run is not the one that the recipe asks for."""
-    asked: dict[str, Any] = {f"train.{name}": getattr(network, name) for name in ENCODER}
-    there: dict[str, Any] = {f"train.{name}": getattr(init.config, name) for name in ENCODER}
+    asked: dict[str, Any] = {f"atomic_flow.{name}": getattr(network, name) for name in ENCODER}
+    there: dict[str, Any] = {f"atomic_flow.{name}": getattr(init.config, name) for name in ENCODER}
     asked |= {f"flow.{name}": getattr(flow, name) for name in FLOW_SEEN}
     there |= {f"flow.{name}": init.manifest.identity.data["flow"][name] for name in FLOW_SEEN}
     differing = [

@@ -47,9 +47,9 @@ def held_out_figures(worker: Worker, net: nn.Module) -> dict[str, float]:
 
 @contextmanager
 def _statistics_of_the_batch(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode, except that batch norm normalises with what it sees and keeps nothing of it.
+    """Evaluation mode, except that batch norm of maps normalises with what it sees and keeps nothing of it.
 
-    That of a frozen encoder does not do so in training either.
+    That of a frozen encoder does not do so in training either; that of vectors would see just one in a batch of one.
     """
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d) and m.training]
     net.eval()

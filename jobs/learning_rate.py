@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import LoopSection
+    from ..schemas.training import LoopSection
 
 
 def rate_factor(config: LoopSection, progress: float) -> float:
@@ -23,8 +23,8 @@ def rate_factor(config: LoopSection, progress: float) -> float:
 
 
 def set_learning_rates(
-    optimiser: torch.optim.Optimizer, factors: Sequence[float], config: LoopSection, progress: float
+    optimiser: torch.optim.Optimizer, factors: Mapping[str, float], config: LoopSection, progress: float
 ) -> None:
-    """Step sizes of all groups: their own, times the epoch's factor, times the schedule."""
-    for group, factor in zip(optimiser.param_groups, factors, strict=True):
-        group["lr"] = group["full_rate"] * factor * rate_factor(config, progress)
+    """Step sizes of all groups: their own, times the factor of their part of the network, times the schedule."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["full_rate"] * factors.get(group["part"], 1.0) * rate_factor(config, progress)

@@ -37,9 +37,11 @@ def pack(
     protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
     flow_name = flow_name or only_artefact(store, "flow", "--flow", MAKE_FLOW)
     flow = read_manifest(store, f"flow/{flow_name}", MAKE_FLOW)
-    section, network = flow.identity.section, recipe.train.model_copy(update={"modality": "depth"})
-    if recipe.train.modality not in ("auto", "depth"):
-        raise MotionpipeError(f"a pack holds depth, without a JPEG decoder: train.modality is {recipe.train.modality}")
+    section, network = flow.identity.section, recipe.atomic_flow.model_copy(update={"modality": "depth"})
+    if recipe.atomic_flow.modality not in ("auto", "depth"):
+        raise MotionpipeError(
+            f"a pack holds depth, without a JPEG decoder: atomic_flow.modality is {recipe.atomic_flow.modality}"
+        )
     codebooks = {name: _book(store, name, flow_name, protocol) for name in books or _books_of(store, flow_name)}
     asked = FlowSection.model_validate(section)
     learned = flow_samples(store, flow_name, flow, protocol, network)
@@ -61,7 +63,8 @@ def pack(
         "step_s": asked.step_s,
         "stride": asked.stride,
         "classes": {str(label): name for label, name in names.items() if label is not None},
-        "train": network.model_dump(mode="json") | {"code_side": network.code_side},
+        "train": recipe.train.model_dump(mode="json"),
+        "atomic_flow": network.model_dump(mode="json") | {"code_side": network.code_side},
         "finetune": recipe.finetune.model_dump(mode="json"),
         "evaluate": recipe.evaluate.model_dump(mode="json"),
         "embed": recipe.embed.model_dump(mode="json"),
@@ -71,7 +74,7 @@ def pack(
     if len(data) > largest_mb * 1e6:
         raise MotionpipeError(
             f"the pack takes {len(data) / 1e6:.1f} MB, more than --largest-mb {largest_mb:g}; reduce "
-            "train.frame_short_side, or shard fewer recordings"
+            "atomic_flow.frame_short_side, or shard fewer recordings"
         )
     out.write_bytes(data)
     click.echo(

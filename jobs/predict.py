@@ -22,12 +22,11 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Manifest
 from .flow import MADE_BY as MAKE_FLOW
-from .learners import trained_network
 from .prediction_figure import ShownPrediction, prediction_png
 from .report_samples import choose
 from .run_files import RunFiles, load_checkpoint
 from .trace import find_planned
-from .train_data import flow_of, network_of, sort_flow_samples
+from .train_data import flow_of, learner_of, network_of, sort_flow_samples
 
 MADE_BY = "motionpipe train-cluster --name …"
 
@@ -92,7 +91,7 @@ def open_predictor(store: Store, run: str) -> Predictor:
     samples, _ = sort_flow_samples(store, flow_name, flow, protocol, config, "test")
     state = load_checkpoint(store, f"{RunFiles(store, run).folder}/{trained.shards[0].file}")
     torch.set_num_threads(1)
-    net = trained_network("pretrain", config, state["model"])
+    net = learner_of(trained).restore(config, state["model"])
     clips = StoredClips(store, f"flow/{flow_name}", flow_of(trained).cell, config)
     return Predictor(store, run, trained, clips, net, tuple(samples), _unit(flow))
 

@@ -18,8 +18,9 @@ from ..pipeline.clip_plan import TrainSample, require_even_share, steps_in_epoch
 from ..pipeline.store import Store
 from ..pipeline.train_samples import TrainSamples, samples_to_bytes
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import LoopSection, Recipe
+from ..schemas.recipe import Recipe
 from ..schemas.report import Identity, Manifest, ShardSummary
+from ..schemas.training import LoopSection
 from .artefact_lock import artefact_lock
 from .metrics_log import read_metrics
 from .options import RunOptions

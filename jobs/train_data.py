@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import click
 import cv2
@@ -17,12 +18,14 @@ from ..pipeline.groups import group_of
 from ..pipeline.read_sample import has_stream
 from ..pipeline.splits import planned_by_recording, recordings_in
 from ..pipeline.store import Store
-from ..pipeline.stored_clips import StoredClips
 from ..pipeline.train_samples import TrainSamples, samples_from_bytes
+from ..schemas.atomic_flow import AtomicFlowSection
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import FlowSection, TrainSection
+from ..schemas.recipe import FlowSection, Recipe
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Manifest, SampleEntry
+from .learner import Learner
+from .learners import LEARNERS
 from .train_job import TrainJob
 
 _PART_WORDS = {"train": "training", "test": "test"}
@@ -31,17 +34,23 @@ FLOW_SEEN = ("step_s", "stride", "cell")
 Found = Iterator[tuple[int, SampleEntry, SampleEntry, PlannedRecording]]
 
 
-def open_data(job: TrainJob) -> tuple[TrainSamples, StoredClips]:
+def open_data(job: TrainJob) -> tuple[TrainSamples, Any]:
     """The run's samples and their clips; every worker opens them for itself."""
     cv2.setNumThreads(1)
-    clips = StoredClips(job.store, job.flow_folder, job.cell, job.network)
+    clips = LEARNERS[job.learner].open(job.store, job.flow_folder, job.cell, job.network)
     return samples_from_bytes(job.store.read_bytes(job.samples_file)), clips
 
 
-def network_of(run: Manifest) -> TrainSection:
-    """What a finished run's network is and sees: of a classifier the encoder's part of it."""
-    identity = run.identity
-    return TrainSection.model_validate(identity.data["network"] if identity.stage == "finetune" else identity.section)
+def network_of(run: Manifest) -> Any:
+    """What a finished run's network is and sees: its model's section; of a classifier the encoder's part of it."""
+    data = run.identity.data
+    return type(Recipe().network(data["model"])).model_validate(data["network"])
+
+
+def learner_of(run: Manifest) -> Learner:
+    """The model of a finished run."""
+    data = run.identity.data
+    return LEARNERS[data["model"] + ("/classify" if data["task"] == "classify" else "")]
 
 
 def flow_of(run: Manifest) -> FlowSection:
@@ -50,7 +59,7 @@ def flow_of(run: Manifest) -> FlowSection:
 
 
 def flow_samples(
-    store: Store, flow_name: str, flow: Manifest, protocol: str, config: TrainSection, part: str = "train"
+    store: Store, flow_name: str, flow: Manifest, protocol: str, config: AtomicFlowSection, part: str = "train"
 ) -> list[TrainSample]:
     """Samples of a part of the protocol that the network can learn from; one clear error where there are none."""
     usable, left_out = sort_flow_samples(store, flow_name, flow, protocol, config, part)
@@ -61,7 +70,7 @@ def flow_samples(
         grid_stream = STREAM_OF_METHOD[flow.identity.section["method"]]
         raise MotionpipeError(
             f"modality {config.modality} reads {' and '.join(STREAMS[config.modality])}, the flow lies on the "
-            f"{grid_stream} frames and RGB is not registered to depth; set train.modality={grid_stream}"
+            f"{grid_stream} frames and RGB is not registered to depth; set atomic_flow.modality={grid_stream}"
         )
     _say(unregistered, chosen, f"{_PART_WORDS[part]} samples have RGB that is not registered to depth")
     if not usable and not short:
@@ -77,7 +86,7 @@ def flow_samples(
 
 
 def sort_flow_samples(
-    store: Store, flow_name: str, flow: Manifest, protocol: str, config: TrainSection, part: str
+    store: Store, flow_name: str, flow: Manifest, protocol: str, config: AtomicFlowSection, part: str
 ) -> tuple[list[TrainSample], Counter[str]]:
     """Samples of a part that have the modality's streams and are long enough for a clip, and why others do not.
 
@@ -88,7 +97,7 @@ def sort_flow_samples(
     on_grid = needed == (STREAM_OF_METHOD[flow.identity.section["method"]],)
     left_out, usable = Counter[str](), []
     for shard, frames, entry, planned in _flow_pairs(store, flow_name, flow, protocol, part):
-        sample = _sample(shard, entry, planned)
+        sample = sample_of(shard, entry, planned)
         if not on_grid and not frames.registered:
             left_out["unregistered"] += 1
         elif not all(has_stream(frames, stream) for stream in needed):
@@ -114,7 +123,7 @@ def labelled_samples(
                 continue
             stride = flow.stride_at(entry.fps)
             if can_be_read(entry, modality):
-                usable.append(_sample(summary.shard, entry.model_copy(update={"stride": stride}), planned))
+                usable.append(sample_of(summary.shard, entry.model_copy(update={"stride": stride}), planned))
             else:
                 without += 1
     if not usable:
@@ -144,7 +153,8 @@ def _flow_pairs(store: Store, flow_name: str, flow: Manifest, protocol: str, par
             yield summary.shard, frames[entry.key], entry, plan[entry.recording_id]
 
 
-def _sample(shard: int, entry: SampleEntry, planned: PlannedRecording) -> TrainSample:
+def sample_of(shard: int, entry: SampleEntry, planned: PlannedRecording) -> TrainSample:
+    """A sample as the plan of clips sees it; `entry` says how far apart the frames of its clips are (`stride`)."""
     recording = planned.recording
     assert entry.stride is not None
     motion = np.array(entry.motion, dtype=np.float32)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..pipeline.store import Store
 from ..schemas.codebook import Codebook
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import FinetuneSection, LoopSection, TrainSection
+    from ..schemas.training import FinetuneSection, LoopSection, TrainSection
 
 
 @dataclass(frozen=True)
@@ -18,17 +18,18 @@ class TrainJob:
     """One run, small enough to send to every worker.
 
     learner: name in `learners.LEARNERS`. made_from: hash of what the run is made from; checkpoints of another are
-    refused. network: sizes of the network and its input. flow_folder, cell: where targets lie, and the side of a stored
-    flow cell [px]. codebook: of the flow's codewords, for networks that predict them. finetune, labels, init: for
-    classifiers, their recipe, the class indices that they tell apart, and the (store, checkpoint) that the encoder
-    starts from, if any.
+    refused. network: the model's own section, sizes of the network and its input. train: schedule of pre-training.
+    flow_folder, cell: where targets lie, and the side of a stored flow cell [px]. codebook: of the flow's codewords,
+    for networks that predict them. finetune, labels, init: for classifiers, their schedule, the class indices that they
+    tell apart, and the (store, checkpoint) that the encoder starts from, if any.
     """
 
     store: Store
     run: str
     learner: str
     made_from: str
-    network: TrainSection
+    network: Any
+    train: TrainSection
     cell: int
     flow_folder: str | None = None
     codebook: Codebook | None = None
@@ -39,7 +40,7 @@ class TrainJob:
     @property
     def loop(self) -> LoopSection:
         """The section whose schedule the run follows."""
-        return self.finetune or self.network
+        return self.finetune or self.train
 
     @property
     def samples_file(self) -> str:

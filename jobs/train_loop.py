@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import shutil
@@ -21,14 +22,15 @@ from ..pipeline.read_ahead import ReadAhead, read_ahead
 from ..pipeline.train_samples import TrainSamples
 from ..schemas.errors import MotionpipeError
 from .held_out import held_out_figures
-from .learners import LEARNERS, Learner, mixed_precision
+from .learner import Learner
+from .learners import LEARNERS, mixed_precision
 from .learning_rate import set_learning_rates
 from .metrics_log import MetricsLog
 from .run_files import RunFiles, save_checkpoint
 from .train_job import LoopOptions, TrainJob
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import LoopSection
+    from ..schemas.training import LoopSection
 
 LOG_EVERY = 10
 _SETTLE_OVER = 32
@@ -126,7 +128,7 @@ def settle_batch_norm(worker: Worker, net: nn.Module, epoch: int) -> None:
     job, learner = worker.job, worker.learner
     learner.begin(net, job, epoch)
     for norm in net.modules():
-        if isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d) and norm.training:
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and norm.training:
             norm.reset_running_stats()
             norm.momentum = None
     for refs in [refs for step in worker.plan(0) for refs in step][:_SETTLE_OVER]:
@@ -167,14 +169,21 @@ def _restore(worker: Worker, files: RunFiles) -> tuple[nn.Module, torch.optim.Op
     state = files.latest()
     if state is None:
         if worker.options.rank == 0:
-            initial = {"model": net.state_dict(), "step": 0, "made_from": job.made_from}
-            save_checkpoint(files.store, files.initial(), initial)
+            _save_initial(worker, files, net)
         return net, optimiser, Position()
     if state["made_from"] != job.made_from:
         raise MotionpipeError(f"{files.folder} was trained on something else (another codebook?); use another --name")
     net.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     return net, optimiser, Position(**state["position"])
+
+
+def _save_initial(worker: Worker, files: RunFiles, net: nn.Module) -> None:
+    """The untrained network, with the batch norm statistics of its own maps: what a trained one is compared with."""
+    untrained = copy.deepcopy(net)
+    settle_batch_norm(worker, untrained, 0)
+    initial = {"model": untrained.state_dict(), "step": 0, "made_from": worker.job.made_from}
+    save_checkpoint(files.store, files.initial(), initial)
 
 
 def _step(

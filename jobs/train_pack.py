@@ -1,7 +1,7 @@
 """Experiments from a pack, on a machine with torch and NumPy alone: pre-train, probe, fine-tune and test, over seeds.
 
     python -m motionpipe.jobs.train_pack PACK --out DIR --variant none --variant 8-step=pd-kmeans-64 \\
-        --variant 3-step=pd-kmeans-64,train.steps=3 --seeds 3 --set train.epochs=20
+        --variant 3-step=pd-kmeans-64,atomic_flow.steps=3 --seeds 3 --set train.epochs=20
 
 Each variant names its codebook and what it changes; `none` has no pre-training ("architecture only"). One JSON line a
 run goes into DIR/results.jsonl. The same command goes on where it was stopped.
@@ -32,14 +32,15 @@ from ..pipeline.score_clips import ClipScorer
 from ..pipeline.store import Store
 from ..pipeline.train_samples import TrainSamples
 from ..schemas.errors import MotionpipeError
-from .learners import trained_network
+from .learner import Learner
+from .learners import LEARNERS
 from .metrics_log import read_metrics
 from .run_files import RunFiles, load_checkpoint
 from .train_job import LoopOptions, TrainJob
 from .train_loop import Worker, train
 
 FIXED = ("frame_short_side", "crop", "cell", "modality", "code_side", "deconv_widths")
-"""Fields of `[train]` that the pack was made for."""
+"""Fields of `[atomic_flow]` that the pack was made for."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def run_variant(bench: Bench, variant: Variant, seed: int) -> dict[str, Any]:
     """Pre-train, probe, fine-tune, test: the figures of one line."""
     name, began = f"{variant.name}-s{seed}", time.monotonic()
     row: dict[str, Any] = {"variant": variant.name, "seed": seed, **_settings(bench, variant)}
-    network = bench.section("train", variant.changes | {"train.seed": seed})
+    network = bench.section("atomic_flow", variant.changes)
+    schedule = bench.section("train", variant.changes | {"train.seed": seed})
     finetune = bench.section("finetune", variant.changes | {"finetune.seed": seed})
     init = None
     if variant.book:
@@ -122,14 +124,15 @@ def run_variant(bench: Bench, variant: Variant, seed: int) -> dict[str, Any]:
             store=bench.store,
             run=name,
             learner="atomic-flow",
-            made_from=_made_from(bench.pack, variant, [vars(network)]),
+            made_from=_made_from(bench.pack, variant, [vars(network), vars(schedule)]),
             network=network,
+            train=schedule,
             cell=network.cell,
             flow_folder="pack",
             codebook=bench.pack.books[variant.book],
         )
         with_flow = [p.sample for p in bench.pack.samples if p.flow is not None]
-        row["pretrain"] = _train(bench, job, TrainSamples.split(with_flow, network.holdout, network.seed))
+        row["pretrain"] = _train(bench, job, TrainSamples.split(with_flow, schedule.holdout, schedule.seed))
         init = (bench.store, RunFiles(bench.store, name).checkpoints()[-1])
         row["probe"] = _probe(bench, network, init)
         row["probe_untrained"] = _probe(bench, network, (bench.store, RunFiles(bench.store, name).initial()))
@@ -138,8 +141,9 @@ def run_variant(bench: Bench, variant: Variant, seed: int) -> dict[str, Any]:
         store=bench.store,
         run=f"{name}-tuned",
         learner="atomic-flow/classify",
-        made_from=_made_from(bench.pack, variant, [vars(network), vars(finetune)]),
+        made_from=_made_from(bench.pack, variant, [vars(network), vars(schedule), vars(finetune)]),
         network=network,
+        train=schedule,
         cell=network.cell,
         finetune=finetune,
         labels=tuple(sorted({sample.label for sample in learned})),
@@ -174,9 +178,9 @@ def changed_section(values: dict[str, Any], name: str, changes: dict[str, Any]) 
     unknown = sorted(set(own) - set(values))
     if unknown:
         raise MotionpipeError(f"unknown key {name}.{unknown[0]}; known here: {', '.join(values)}")
-    fixed = sorted(set(own) & set(FIXED)) if name == "train" else []
+    fixed = sorted(set(own) & set(FIXED)) if name == "atomic_flow" else []
     if fixed:
-        raise MotionpipeError(f"train.{fixed[0]} is what the pack was made for; pack again with another")
+        raise MotionpipeError(f"atomic_flow.{fixed[0]} is what the pack was made for; pack again with another")
     merged = {**values, **own}
     if "global_batch" in merged and merged["global_batch"] % merged["micro_batch"]:
         raise MotionpipeError(f"{name}.global_batch must be a multiple of {name}.micro_batch")
@@ -186,7 +190,7 @@ def changed_section(values: dict[str, Any], name: str, changes: dict[str, Any]) 
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """ "train.steps=3" to its field and value."""
+    """ "atomic_flow.steps=3" to its field and value."""
     field, equals, value = text.partition("=")
     if not equals or "." not in field:
         raise MotionpipeError(f"{text}: expected section.field=value, for example train.seed=1")
@@ -240,27 +244,34 @@ def _train(bench: Bench, job: TrainJob, samples: TrainSamples) -> dict[str, Any]
     return rows[-1] | speed
 
 
-def _scorer(bench: Bench, network: Any, forward: Any, clip_frames: int, num_clips: int) -> ClipScorer:
-    batch = bench.pack.meta["evaluate"]["batch"]
-    return ClipScorer(forward, bench.clips, network, num_clips, clip_frames, batch, bench.device)
+def _scorer(bench: Bench, learner: Learner, network: Any, forward: Any, clip_frames: int, num_clips: int) -> ClipScorer:
+    return ClipScorer(
+        cut=lambda sample: learner.cut(network, sample, num_clips, clip_frames),
+        show=lambda sample, numbers: learner.show(network, bench.clips, sample, numbers),
+        forward=forward,
+        batch=bench.pack.meta["evaluate"]["batch"],
+        device=bench.device,
+    )
 
 
 def _test(bench: Bench, job: TrainJob) -> dict[str, Any]:
     """Figures of the test part, clips averaged by recording."""
     assert job.finetune is not None
+    learner = LEARNERS[job.learner]
     state = load_checkpoint(job.store, RunFiles(job.store, job.run).checkpoints()[-1])
-    net = trained_network("classify", job.network, state["model"]).to(bench.device)
+    net = learner.restore(job.network, state["model"]).to(bench.device)
     num_clips = bench.section("evaluate", {}).num_clips
-    scorer = _scorer(bench, job.network, net, job.finetune.clip_frames, num_clips)
+    scorer = _scorer(bench, learner, job.network, net, job.finetune.clip_frames, num_clips)
     return _figures(bench.pack.part("test"), scorer.scores, np.array(job.labels))
 
 
 def _probe(bench: Bench, network: Any, checkpoint: tuple[Store, str]) -> dict[str, Any]:
     """A linear probe on the frozen encoder's features: fitted on the training part, figures of the test part."""
-    net: Any = trained_network("pretrain", network, load_checkpoint(*checkpoint)["model"]).to(bench.device)
+    learner = LEARNERS["atomic-flow"]
+    net: Any = learner.restore(network, load_checkpoint(*checkpoint)["model"]).to(bench.device)
     embed, grid = bench.section("embed", {}), bench.section("classify", {}).c_grid
     features = partial(atomic_flow.features, net, pool_grid=embed.pool_grid)
-    scorer = _scorer(bench, network, features, embed.clip_frames, embed.num_clips)
+    scorer = _scorer(bench, learner, network, features, embed.clip_frames, embed.num_clips)
     samples = bench.pack.part("train")
     rows = [scorer.rows(sample) for sample in samples]
     owners = [sample for sample, own in zip(samples, rows, strict=True) for _ in own]

@@ -9,7 +9,7 @@ K codewords.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,10 +20,11 @@ from ..schemas.codebook import Codebook, SoftStart
 from .codebook import encode, encode_soft, scaled_cells
 from .conv_lstm import ConvLSTMCell, State
 from .learnable_codebook import fitness, soft_assignment, temperature, usage_weight
+from .pool_clip import pool_clip
 from .rebalance import class_weights, rebalanced_cross_entropy, rebalanced_soft_cross_entropy, smoothed_prior
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import TrainSection
+    from ..schemas.atomic_flow import AtomicFlowSection
 
 INPUT_CHANNELS = {"depth": 2, "rgb": 3, "rgbd": 5}
 """Channels of a frame: depth and whether it is valid; red, green, blue; or the three followed by the two."""
@@ -59,7 +60,7 @@ class AtomicFlowBatch:
 class Conv(nn.Sequential):
     """VGG-like network of one frame: (N, C_in, S, S) -> (N, hidden, s, s); s = S/16, or S/32 if conv5 has stride 2."""
 
-    def __init__(self, channels: int, config: TrainSection) -> None:
+    def __init__(self, channels: int, config: AtomicFlowSection) -> None:
         layers: list[nn.Module] = []
         stride_5 = config.crop // 16 // config.code_side
         for stage, (width, convs) in enumerate(zip(config.widths, CONVS_IN_STAGE, strict=True), start=1):
@@ -75,7 +76,7 @@ class Conv(nn.Sequential):
 class Encoder(nn.Module):
     """Conv on every frame, then the encoder ConvLSTM over them: what is kept for embedding and fine-tuning."""
 
-    def __init__(self, config: TrainSection) -> None:
+    def __init__(self, config: AtomicFlowSection) -> None:
         super().__init__()
         self.conv = Conv(INPUT_CHANNELS[config.modality], config)
         self.lstm = ConvLSTMCell(config.hidden, config.hidden)
@@ -95,7 +96,7 @@ class Encoder(nn.Module):
 class Deconv(nn.Sequential):
     """Doubles the grid once for each width, then scores the codewords: (N, hidden, s, s) -> (N, K, g, g)."""
 
-    def __init__(self, config: TrainSection, codewords: int) -> None:
+    def __init__(self, config: AtomicFlowSection, codewords: int) -> None:
         layers: list[nn.Module] = []
         channels = config.hidden
         for width in config.deconv_widths:
@@ -108,7 +109,7 @@ class Deconv(nn.Sequential):
 class Decoder(nn.Module):
     """The decoder ConvLSTM unrolls n steps from the encoder's state, and Deconv draws each of them."""
 
-    def __init__(self, config: TrainSection, codewords: int) -> None:
+    def __init__(self, config: AtomicFlowSection, codewords: int) -> None:
         super().__init__()
         self.feedback = config.feedback
         self.lstm = ConvLSTMCell(config.hidden if config.feedback else 0, config.hidden)
@@ -140,7 +141,7 @@ class AtomicFlowNet(nn.Module):
     prior: Tensor
     class_weights: Tensor
 
-    def __init__(self, config: TrainSection, codebook: Codebook) -> None:
+    def __init__(self, config: AtomicFlowSection, codebook: Codebook) -> None:
         super().__init__()
         prior, scale = torch.from_numpy(codebook.prior()), torch.from_numpy(codebook.axis_scale()).clone()
         centres = torch.from_numpy(codebook.centres).clone()
@@ -170,7 +171,7 @@ class AtomicFlowNet(nn.Module):
         return logits
 
 
-def build(config: TrainSection, codebook: Codebook) -> AtomicFlowNet:
+def build(config: AtomicFlowSection, codebook: Codebook) -> AtomicFlowNet:
     """A new network; its weights follow from the state of torch's generator.
 
     ValueError where the codebook has counted no cell, or rebalance_lambda = 0 meets a codeword without cells.
@@ -192,14 +193,7 @@ def codebook_of(model: dict[str, Tensor]) -> Codebook:
     return replace(book, kind="learnable", soft_start=SoftStart(1.0, 1.0, 1.0)) if learnable else book
 
 
-def parameter_groups(net: AtomicFlowNet, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters for an optimiser: weights decay, the offsets of learnable centres do not."""
-    weights = [parameter for name, parameter in net.named_parameters() if name != "offsets"]
-    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": weight_decay}]
-    return groups if net.offsets is None else [*groups, {"params": [net.offsets], "weight_decay": 0.0}]
-
-
-def build_encoder(config: TrainSection) -> Encoder:
+def build_encoder(config: AtomicFlowSection) -> Encoder:
     """A new encoder alone, as fine-tuning takes it."""
     return Encoder(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
@@ -271,10 +265,7 @@ def features(net: AtomicFlowNet, clip: Tensor, pool_grid: int) -> Tensor:
     ValueError where the grid is finer than the code.
     """
     hidden_BTCss, _ = net.encoder(clip)
-    side = hidden_BTCss.shape[-1]
-    if pool_grid > side:
-        raise ValueError(f"pool_grid {pool_grid} is finer than the {side}x{side} code")
-    return F.adaptive_avg_pool2d(hidden_BTCss.mean(dim=1), pool_grid).flatten(1)
+    return pool_clip(hidden_BTCss, pool_grid)
 
 
 def _conv_bn_relu(channels: int, width: int, kernel: int, stride: int = 1, pooled: bool = False) -> list[nn.Module]:

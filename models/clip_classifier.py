@@ -1,8 +1,8 @@
 """A classifier of clips: an encoder of any model, the mean of its hidden maps over time and place, a linear layer.
 
-    frames ─► encoder ─► mean over T, s x s ─► dropout ─► linear ─► logits
+    frames ─► encoder ─► mean over T and to a p x p grid ─► batch norm ─► dropout ─► linear ─► logits
 
-Shapes: B clips, T frames, S side of the crop, D channels of the encoder, L classes.
+Shapes: B clips, T frames, S side of the crop, D channels and s side of the encoder's maps, L classes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .pool_clip import pool_clip
 
 
 @dataclass(frozen=True)
@@ -33,22 +35,26 @@ class LabelledBatch:
 class ClipClassifier(nn.Module):
     """Fine-tuned or trained from nothing; `encoder(frames)` gives hidden maps (B, T, D, s, s) first.
 
+    Batch norm gives the linear layer inputs of unit spread, whatever the encoder's: a pre-trained one's differ by some
+    thousandths from clip to clip, and such a layer learns nothing from them in any number of steps that one would wait.
     labels: buffer int64 (L,), the dataset's class index of each column, so that checkpoints carry it.
+    ValueError where the grid is finer than the encoder's maps, at the first clip.
     """
 
     labels: Tensor
 
-    def __init__(self, encoder: nn.Module, channels: int, labels: Tensor, dropout: float) -> None:
+    def __init__(self, encoder: nn.Module, channels: int, labels: Tensor, pool_grid: int, dropout: float) -> None:
         super().__init__()
         self.encoder = encoder
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(channels, len(labels))
+        self.pool_grid = pool_grid
+        size = channels * pool_grid**2
+        self.head = nn.Sequential(nn.BatchNorm1d(size, affine=False), nn.Dropout(dropout), nn.Linear(size, len(labels)))
         self.register_buffer("labels", labels.to(torch.int64))
 
     def forward(self, frames_BTCSS: Tensor) -> Tensor:
         """Logits (B, L)."""
         hidden_BTDss = self.encoder(frames_BTCSS)[0]
-        logits: Tensor = self.head(self.dropout(hidden_BTDss.mean(dim=(1, 3, 4))))
+        logits: Tensor = self.head(pool_clip(hidden_BTDss, self.pool_grid))
         return logits
 
 

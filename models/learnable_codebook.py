@@ -20,7 +20,7 @@ from torch import Tensor
 from ..schemas.codebook import SoftStart
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import TrainSection
+    from ..schemas.atomic_flow import AtomicFlowSection
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ def fitness(cells: Tensor, weights: Tensor, centres: Tensor, assignment: Tensor)
     return Fitness((share * distances).sum(), usage)
 
 
-def temperature(config: TrainSection, start: SoftStart, progress: float) -> float:
-    """τ at a part `progress` (0 to 1) of the run: falls geometrically between the two of `train.temperature`."""
+def temperature(config: AtomicFlowSection, start: SoftStart, progress: float) -> float:
+    """τ at a part `progress` (0 to 1) of the run: falls geometrically between the two of `atomic_flow.temperature`."""
     first, last = config.temperature
     return float(first * (last / first) ** progress * start.spread)
 
 
-def usage_weight(config: TrainSection, start: SoftStart) -> float:
-    """β: the usage term begins as `train.codebook_usage` of the reconstruction term, over the training cells."""
+def usage_weight(config: AtomicFlowSection, start: SoftStart) -> float:
+    """β: the usage term begins as `atomic_flow.codebook_usage` of the reconstruction term, over the training cells."""
     return config.codebook_usage * config.codebook_alpha * start.reconstruction / max(start.usage, 1e-6)

@@ -14,7 +14,7 @@ from .clip_plan import ClipRef, TrainSample
 from .frame_input import Float, Grid, crop_corner, crop_input
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import TrainSection
+    from ..schemas.atomic_flow import AtomicFlowSection
 
 
 class ClipSource(Protocol):
@@ -28,7 +28,7 @@ class ClipSource(Protocol):
 
 
 def build_batch(
-    clips: ClipSource, samples: Sequence[TrainSample], refs: Sequence[ClipRef], config: TrainSection
+    clips: ClipSource, samples: Sequence[TrainSample], refs: Sequence[ClipRef], config: AtomicFlowSection
 ) -> AtomicFlowBatch:
     """Read, crop and mirror the clips of one micro-batch."""
     read = [read_clip_and_flow(clips, samples[ref.sample], ref, config) for ref in refs]
@@ -37,7 +37,7 @@ def build_batch(
 
 
 def read_clip_and_flow(
-    clips: ClipSource, sample: TrainSample, ref: ClipRef, config: TrainSection
+    clips: ClipSource, sample: TrainSample, ref: ClipRef, config: AtomicFlowSection
 ) -> tuple[Float, Float, npt.NDArray[np.bool_]]:
     """One clip: frames (2, C_in, S, S), flow (n, C, g, g) and its validity (n, g, g).
 

@@ -14,14 +14,14 @@ from .clip_plan import ClipRef, TrainSample
 from .frame_input import Float, crop_corner, crop_input
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import TrainSection
+    from ..schemas.atomic_flow import AtomicFlowSection
 
 
 def build_labelled_batch(
     clips: ClipSource,
     samples: Sequence[TrainSample],
     refs: Sequence[ClipRef],
-    config: TrainSection,
+    config: AtomicFlowSection,
     clip_frames: int,
     labels: Sequence[int],
 ) -> LabelledBatch:
@@ -33,7 +33,7 @@ def build_labelled_batch(
 
 
 def read_labelled_clip(
-    clips: ClipSource, sample: TrainSample, ref: ClipRef, config: TrainSection, clip_frames: int
+    clips: ClipSource, sample: TrainSample, ref: ClipRef, config: AtomicFlowSection, clip_frames: int
 ) -> Float:
     """One clip (T, C_in, S, S), cropped and perhaps mirrored; a recording shorter than the clip is looped."""
     numbers = looped_frames(ref.start, clip_frames, sample.stride, sample.num_frames)
@@ -44,11 +44,10 @@ def read_labelled_clip(
     return np.ascontiguousarray(frames[..., ::-1]) if ref.flip else frames
 
 
-def read_centre_clips(
-    clips: ClipSource, sample: TrainSample, num_clips: int, clip_frames: int, config: TrainSection
+def centre_clips(
+    clips: ClipSource, sample: TrainSample, numbers: Sequence[Sequence[int]], config: AtomicFlowSection
 ) -> Float:
-    """Evenly spaced clips (N, T, C_in, S, S) of a sample, centre crops; each stored frame is read once."""
-    numbers = spaced_clips(sample.num_frames, sample.stride, num_clips, clip_frames)
+    """Clips (N, T, C_in, S, S) of a sample by their frame numbers, centre crops; each stored frame is read once."""
     unique = sorted({number for clip in numbers for number in clip})
     streams, grid = clips.frames(sample, unique)
     frames = crop_input(streams, config, crop_corner(grid, config.crop, 0.5, 0.5))

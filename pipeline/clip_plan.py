@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..schemas.errors import MotionpipeError
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import LoopSection
+    from ..schemas.training import LoopSection
 
 _HOLDOUT_SEED = 0x401D  # the held-out clips are one more "epoch", which no run reaches
 

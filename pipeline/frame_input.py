@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import TrainSection
+    from ..schemas.atomic_flow import AtomicFlowSection
 
 Float = npt.NDArray[np.float32]
 STREAMS = {"depth": ("depth",), "rgb": ("rgb",), "rgbd": ("rgb", "depth")}
@@ -33,7 +33,7 @@ class Grid:
         return self.rows * self.cell, self.cols * self.cell
 
 
-def network_grid(stored: tuple[int, int], stored_cell: int, config: TrainSection) -> Grid:
+def network_grid(stored: tuple[int, int], stored_cell: int, config: AtomicFlowSection) -> Grid:
     """Grid of a frame whose stored flow has `stored` (rows, cols) cells, reduced to `frame_short_side`, never enlarged.
 
     The grid is at least as large as the crop: a frame that is too short on one side is stretched there.
@@ -52,7 +52,7 @@ def crop_corner(grid: Grid, crop: int, crop_y: float, crop_x: float) -> tuple[in
     return row * grid.cell, col * grid.cell
 
 
-def crop_input(streams: dict[str, npt.NDArray[Any]], config: TrainSection, corner: tuple[int, int]) -> Float:
+def crop_input(streams: dict[str, npt.NDArray[Any]], config: AtomicFlowSection, corner: tuple[int, int]) -> Float:
     """Network input (T, C_in, S, S): frames of a grid's size, cropped at `corner`.
 
     streams: "rgb" uint8 (T, H, W, 3) and "depth" uint16 (T, H, W), both of the same H and W.

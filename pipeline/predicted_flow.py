@@ -11,7 +11,7 @@ import torch
 
 from ..models.atomic_flow import AtomicFlowNet
 from ..models.codebook import decode_probabilities
-from ..schemas.recipe import TrainSection
+from ..schemas.atomic_flow import AtomicFlowSection
 from .batches_atomic_flow import ClipSource, read_clip_and_flow
 from .clip_plan import ClipRef, TrainSample
 from .frame_input import STREAMS, Float, crop_corner
@@ -41,7 +41,7 @@ class PredictedFlow:
 
 @torch.inference_mode()
 def predict_flow(
-    net: AtomicFlowNet, clips: ClipSource, sample: TrainSample, start: int, config: TrainSection
+    net: AtomicFlowNet, clips: ClipSource, sample: TrainSample, start: int, config: AtomicFlowSection
 ) -> PredictedFlow:
     """Predict the steps after the frames `start` and `start` + stride of a sample; `net` is in evaluation mode.
 

@@ -4,41 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .batches_atomic_flow import ClipSource
-from .batches_clip_classifier import read_centre_clips
 from .clip_plan import TrainSample
+from .frame_input import Float
 
-if TYPE_CHECKING:
-    from ..schemas.recipe import TrainSection
+Clips = list[list[int]]
+"""Frame numbers of each clip."""
 
 
 @dataclass(frozen=True)
 class ClipScorer:
-    """forward: clips (N, T, C_in, S, S) to rows (N, D) of logits or features; the rest says which clips it is given.
+    """cut: the clips of a sample. show: those clips as network input (N, …). forward: that to rows (N, D).
 
-    batch: clips in one forward pass.
+    Rows are logits or features. batch: clips in one forward pass.
     """
 
+    cut: Callable[[TrainSample], Clips]
+    show: Callable[[TrainSample, Clips], Float]
     forward: Callable[[Tensor], Tensor]
-    clips: ClipSource
-    network: TrainSection
-    num_clips: int
-    clip_frames: int
     batch: int
     device: torch.device
 
     @torch.inference_mode()
-    def rows(self, sample: TrainSample) -> npt.NDArray[np.float64]:
-        """What `forward` says of each of the sample's clips (N, D)."""
-        cut = read_centre_clips(self.clips, sample, self.num_clips, self.clip_frames, self.network)
-        parts = torch.split(torch.from_numpy(cut), self.batch)
+    def rows(self, sample: TrainSample, clips: Clips | None = None) -> npt.NDArray[np.float64]:
+        """What `forward` says of each of the sample's clips (N, D); clips: those of `cut`, where they are at hand."""
+        shown = self.show(sample, self.cut(sample) if clips is None else clips)
+        parts = torch.split(torch.from_numpy(shown), self.batch)
         rows = torch.cat([self.forward(part.to(self.device)).float().cpu() for part in parts])
         return np.asarray(rows.double().numpy())
 

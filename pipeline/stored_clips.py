@@ -22,7 +22,7 @@ from .read_sample import read_frames
 from .store import Store
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import TrainSection
+    from ..schemas.atomic_flow import AtomicFlowSection
 
 
 class StoredClips:
@@ -31,7 +31,7 @@ class StoredClips:
     flow_folder: None where clips have no targets of flow. cell: side of a stored flow cell [px].
     """
 
-    def __init__(self, store: Store, flow_folder: str | None, cell: int, config: TrainSection) -> None:
+    def __init__(self, store: Store, flow_folder: str | None, cell: int, config: AtomicFlowSection) -> None:
         self._store, self._flow_folder, self._cell, self._config = store, flow_folder, cell, config
         self._frames = Entries(store, SHARDS)
         self._flow = Entries(store, flow_folder) if flow_folder else None
@@ -62,7 +62,7 @@ class StoredClips:
 
 
 def fit_to_grid(
-    stored: dict[str, npt.NDArray[Any]], grid_stream: str, cell: int, config: TrainSection
+    stored: dict[str, npt.NDArray[Any]], grid_stream: str, cell: int, config: AtomicFlowSection
 ) -> tuple[dict[str, npt.NDArray[Any]], Grid]:
     """Stored frames at the size of their grid; `cell` px cells lie on the stream `grid_stream`, whole cells only."""
     height, width = stored[grid_stream].shape[1:3]

@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from .atomic_flow import AtomicFlowSection
 from .section import Count, Positive, Probability, Section
+from .training import FinetuneSection, ModelName, TrainSection
 
 DigitSpeed = Annotated[float, Field(gt=0, le=36)]
 
@@ -227,139 +229,6 @@ class CodebookSection(Section):
         return bins
 
 
-class LoopSection(Section):
-    """What every training loop follows, whatever it trains."""
-
-    epochs: int = Field(50, ge=1, description="passes over the training clips [count]")
-    clips_per_epoch: int | None = Field(
-        None, ge=1, description="clips in an epoch; default: one for each training sample [count]"
-    )
-    global_batch: int = Field(16, ge=1, description="clips in an optimiser step, over all workers [count]")
-    micro_batch: int = Field(
-        8, ge=1, description="clips in one forward pass; batch-norm statistics are over these [count]"
-    )
-    schedule: Literal["step", "cosine"] = Field(
-        "step", description="the rate falls tenfold at each milestone, or along half a cosine to 0"
-    )
-    milestones: tuple[Probability, ...] = Field(
-        (0.6, 0.85), description="schedule = step: the rate falls tenfold at these parts of the run [fraction]"
-    )
-    warmup: Probability = Field(0.0, description="the rate rises linearly over this first part of the run [fraction]")
-    precision: Literal["float32", "bf16"] = Field(
-        "float32", description="bf16: forward passes in mixed precision; weights, sums and losses stay in float32"
-    )
-    weight_decay: float = Field(5e-4, ge=0, description="weight of Adam's L2 term")
-    grad_clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
-    holdout: float = Field(
-        0.0,
-        ge=0,
-        le=0.5,
-        description="part of the training split's groups (subjects, source films) held out to watch the loss on; "
-        "0 = none [fraction]",
-    )
-    patience: int | None = Field(
-        None,
-        ge=1,
-        description="end after so many epochs without a lower held-out loss and keep the best epoch's weights; "
-        "default: train to the last epoch and keep its weights [count]",
-    )
-    checkpoint_every: int = Field(200, ge=1, description="optimiser steps between checkpoints [count]")
-    seed: int = Field(0, ge=0, description="seed of weights, order, crops and flips")
-
-    @model_validator(mode="after")
-    def _loop_fits(self) -> LoopSection:
-        if self.global_batch % self.micro_batch:
-            raise ValueError(f"global_batch {self.global_batch} must be a multiple of micro_batch {self.micro_batch}")
-        if self.patience is not None and not self.holdout:
-            raise ValueError("patience watches the held-out loss: set holdout too, for example 0.1")
-        return self
-
-
-class TrainSection(LoopSection):
-    """The network and its schedule."""
-
-    model: Literal["atomic-flow"] = Field("atomic-flow", description="the network to train")
-    modality: Literal["auto", "depth", "rgb", "rgbd"] = Field(
-        "auto", description="what the encoder sees; auto: the stream that the flow lies on"
-    )
-    frame_short_side: int = Field(
-        120, ge=16, le=1024, description="stored frames are reduced to this before the crop [px]"
-    )
-    crop: int = Field(112, ge=16, le=1024, description="side of the square crop; a multiple of cell and of 16 [px]")
-    cell: int = Field(4, ge=1, le=64, description="side of a target cell in the crop [px]")
-    widths: tuple[Count, Count, Count, Count, Count] = Field(
-        (16, 32, 64, 128, 128), description="channels of conv1..conv5 [count]"
-    )
-    hidden: int = Field(32, ge=1, description="channels of both ConvLSTMs [count]")
-    deconv_widths: tuple[Count, ...] = Field(
-        (64, 32), description="channels after each x2 transposed convolution [count]"
-    )
-    steps: int = Field(8, ge=1, le=64, description="flow maps predicted, n [count]")
-    from_pair: bool = Field(
-        False, description="the first of them is the motion between the two input frames (true), or that after (false)"
-    )
-    feedback: bool = Field(False, description="decoder input: its previous output (true) or zeros (false)")
-    target: Literal["hard", "soft"] = Field(
-        "hard",
-        description="the nearest codeword, or a Gaussian over the five nearest; a learnable codebook assigns softly "
-        "by itself",
-    )
-    rebalance_lambda: Probability = Field(0.5, description="smoothing weight of the rebalanced cross-entropy")
-    rebalance_nonzero: bool = Field(
-        False, description="smooth over the codewords that occur in training instead of over all K"
-    )
-    prior_sigma: float = Field(
-        0.0, ge=0, description="width of a Gaussian that smooths the prior over the codewords [units of the codebook]"
-    )
-    codebook_alpha: float = Field(1.0, ge=0, description="learnable: weight of the reconstruction term")
-    codebook_usage: float = Field(
-        0.1, ge=0, description="learnable: the usage term at the start, as a part of the reconstruction [fraction]"
-    )
-    temperature: tuple[Positive, Positive] = Field(
-        (1.0, 0.05),
-        description="learnable: of the soft assignment at the start and the end of a run [median squared distance "
-        "of a moving cell to its centre]",
-    )
-    flip: bool = Field(True, description="mirror half of the training clips and negate δx")
-    moving_clips: Probability = Field(
-        0.5, description="share of training clips drawn from the more moving half [fraction]"
-    )
-    learning_rate: float = Field(1e-4, gt=0, description="Adam step size")
-
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> TrainSection:
-        if self.crop % self.cell or self.crop % 16:
-            raise ValueError(f"crop {self.crop} must be a multiple of cell {self.cell} and of 16")
-        grid, doublings = self.crop // self.cell, len(self.deconv_widths)
-        if self.code_side * 2**doublings != grid or self.crop not in (16 * self.code_side, 32 * self.code_side):
-            raise ValueError(
-                f"crop {self.crop}: {doublings} x2 deconvolutions to the {grid}x{grid} target grid need a code of side "
-                f"{grid / 2**doublings:g}; the encoder's is crop/16 = {self.crop // 16} or crop/32 = {self.crop / 32:g}"
-            )
-        return self
-
-    @property
-    def code_side(self) -> int:
-        """Side of the encoder's code; conv5 has stride 1 where it is crop/16 and stride 2 where it is crop/32."""
-        return self.crop // self.cell // (1 << len(self.deconv_widths))
-
-
-class FinetuneSection(LoopSection):
-    """`train-cluster --task classify`: the encoder of `[train]`, an average over time and place, and a linear layer."""
-
-    clip_frames: int = Field(8, ge=1, le=256, description="frames of a clip, one flow step apart [count]")
-    dropout: Probability = Field(0.5, description="features dropped before the linear layer [fraction]")
-    flip: bool = Field(True, description="mirror half of the training clips")
-    frozen_epochs: int = Field(5, ge=0, description="first epochs, in which the linear layer learns alone [count]")
-    frozen_rate: float = Field(1e-3, gt=0, description="Adam step size of the linear layer in those epochs")
-    head_rate: float = Field(1e-3, gt=0, description="Adam step size of the linear layer after them")
-    encoder_rate: float = Field(1e-4, gt=0, description="Adam step size of the encoder after them")
-    epochs: int = Field(30, ge=1, description="passes over the training clips, the frozen ones among them [count]")
-    milestones: tuple[Probability, ...] = Field(
-        (), description="schedule = step: the rate falls tenfold at these parts of the run [fraction]"
-    )
-
-
 class EvaluateSection(Section):
     """How a fine-tuned classifier is scored."""
 
@@ -399,10 +268,15 @@ class Recipe(Section):
     flow: FlowSection = FlowSection()
     codebook: CodebookSection = CodebookSection()
     train: TrainSection = TrainSection()
+    atomic_flow: AtomicFlowSection = AtomicFlowSection()
     finetune: FinetuneSection = FinetuneSection()
     evaluate: EvaluateSection = EvaluateSection()
     embed: EmbedSection = EmbedSection()
     classify: ClassifySection = ClassifySection()
+
+    def network(self, model: ModelName) -> AtomicFlowSection:
+        """The section of a model's input and sizes."""
+        return {"atomic-flow": self.atomic_flow}[model]
 
 
 def canonical_hash(value: object) -> str:

@@ -155,7 +155,7 @@ step_s = 0.1
 [codebook]
 size = 8
 sample_cells = 5000
-[train]
+[atomic_flow]
 modality = "rgb"
 frame_short_side = 48
 crop = 48
@@ -164,6 +164,7 @@ widths = [4, 4, 4, 4, 4]
 hidden = 4
 deconv_widths = [4, 4]
 steps = 2
+[train]
 epochs = 1
 global_batch = 4
 micro_batch = 4

@@ -4,14 +4,14 @@ import io
 import numpy as np
 import pytest
 import torch
-from motionpipe.models.atomic_flow import AtomicFlowBatch, build, codebook_of, features, loss, parameter_groups
+from motionpipe.models.atomic_flow import AtomicFlowBatch, build, codebook_of, features, loss
 from motionpipe.models.codebook import encode
 from motionpipe.models.rebalance import class_weights
+from motionpipe.schemas.atomic_flow import AtomicFlowSection
 from motionpipe.schemas.codebook import Codebook, SoftStart
-from motionpipe.schemas.recipe import TrainSection
 from pydantic import ValidationError
 
-REFERENCE = TrainSection(
+REFERENCE = AtomicFlowSection(
     modality="depth",
     crop=224,
     frame_short_side=240,
@@ -19,7 +19,7 @@ REFERENCE = TrainSection(
     hidden=64,
     deconv_widths=(256, 128, 64),
 )
-TINY = TrainSection(
+TINY = AtomicFlowSection(
     modality="depth",
     crop=32,
     frame_short_side=32,
@@ -27,7 +27,6 @@ TINY = TrainSection(
     hidden=8,
     deconv_widths=(8, 8),
     steps=3,
-    micro_batch=8,
 )
 
 
@@ -84,7 +83,7 @@ def test_reference_configuration_has_the_sizes_of_the_paper():
 
 @pytest.mark.parametrize(("modality", "channels"), [("depth", 2), ("rgb", 3), ("rgbd", 5)])
 def test_small_configuration_reaches_its_grid_for_every_modality(modality, channels):
-    config = TrainSection(modality=modality)
+    config = AtomicFlowSection(modality=modality)
     net = net_of(config).eval()
     with torch.no_grad():
         assert net(torch.zeros(1, 2, channels, 112, 112), 1).shape == (1, 1, 6, 28, 28)
@@ -102,7 +101,7 @@ def test_small_configuration_reaches_its_grid_for_every_modality(modality, chann
     ],
 )
 def test_code_side_follows_from_the_sizes(sizes, code):
-    assert TrainSection(modality="depth", **sizes).code_side == code
+    assert AtomicFlowSection(modality="depth", **sizes).code_side == code
 
 
 @pytest.mark.parametrize(
@@ -117,7 +116,7 @@ def test_code_side_follows_from_the_sizes(sizes, code):
 )
 def test_sizes_that_do_not_meet_are_refused(sizes):
     with pytest.raises(ValidationError, match="crop"):
-        TrainSection(modality="depth", **sizes)
+        AtomicFlowSection(modality="depth", **sizes)
 
 
 @pytest.mark.parametrize("feedback", [False, True])
@@ -306,15 +305,6 @@ def test_learned_centres_come_back_from_the_checkpoint_and_zero_stays():
     again.load_state_dict(net.state_dict())
     torch.testing.assert_close(again.centres, net.centres)
     assert codebook_of(net_of(TINY).state_dict()).kind == "kmeans"
-
-
-def test_offsets_of_centres_do_not_decay():
-    net = net_of(TINY, book=learnable_codebook())
-    weights, offsets = parameter_groups(net, 0.1)
-    assert (weights["weight_decay"], offsets["weight_decay"]) == (0.1, 0.0)
-    assert len(weights["params"]) + 1 == len(list(net.parameters()))
-    assert offsets["params"] == [net.offsets]
-    assert len(parameter_groups(net_of(TINY), 0.1)) == 1
 
 
 def test_same_seed_same_weights_other_seed_other_weights():

@@ -8,13 +8,13 @@ import torch
 from motionpipe.pipeline.batches_atomic_flow import build_batch, read_clip_and_flow
 from motionpipe.pipeline.clip_plan import ClipRef, TrainSample
 from motionpipe.pipeline.stored_clips import StoredClips
-from motionpipe.schemas.recipe import TrainSection
+from motionpipe.schemas.atomic_flow import AtomicFlowSection
 
 FRAMES, HEIGHT, WIDTH, CELL = 7, 96, 160, 4
 SIDE, LEFT, TOP = 24, 40, 40  # px, whole cells also after 2:1 pooling
-SAME = TrainSection(modality="depth", frame_short_side=96, crop=64, cell=4, steps=4)
-HALF = TrainSection(modality="depth", frame_short_side=48, crop=32, cell=2, deconv_widths=(8, 8, 8), steps=4)
-POOL = TrainSection(modality="depth", frame_short_side=96, crop=64, cell=8, deconv_widths=(8,), steps=4)
+SAME = AtomicFlowSection(modality="depth", frame_short_side=96, crop=64, cell=4, steps=4)
+HALF = AtomicFlowSection(modality="depth", frame_short_side=48, crop=32, cell=2, deconv_widths=(8, 8, 8), steps=4)
+POOL = AtomicFlowSection(modality="depth", frame_short_side=96, crop=64, cell=8, deconv_widths=(8,), steps=4)
 CENTRE = ClipRef(sample=0, start=0, crop_y=0.5, crop_x=0.3, flip=False)
 
 

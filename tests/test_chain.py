@@ -22,8 +22,8 @@ from click.testing import CliRunner
 from motionpipe.jobs.artefact_lock import artefact_lock
 from motionpipe.jobs.cli import main
 from motionpipe.jobs.codebook import read_codebook
+from motionpipe.jobs.pretrain_atomic_flow import find_parents, resolve_modality
 from motionpipe.jobs.recipe_files import load_recipe
-from motionpipe.jobs.train import find_parents, resolve_modality
 from motionpipe.jobs.train_data import flow_samples
 from motionpipe.models.codebook import codebook_tensors, encode
 from motionpipe.pipeline.artefacts import read_manifest, read_samples
@@ -55,13 +55,14 @@ iterations = 15
 [codebook]
 size = 8
 sample_cells = 20000
-[train]
+[atomic_flow]
 frame_short_side = 72
 crop = 64
 widths = [4, 4, 8, 8, 8]
 hidden = 8
 deconv_widths = [8, 8]
 steps = 3
+[train]
 epochs = 3
 clips_per_epoch = 16
 global_batch = 4
@@ -198,7 +199,7 @@ def test_rgb_that_is_not_registered_is_not_used(partly_registered, recipe):
     assert "12 read = 6 written + 6 rejected" in output
     assert "unregistered" in output
     run("codebook", "--flow", "pd", *options)
-    modality = ("--set", "train.modality=rgbd", "--set", "train.epochs=1")
+    modality = ("--set", "atomic_flow.modality=rgbd", "--set", "train.epochs=1")
     assert "4 of 8 training samples" in run("train-cluster", "--name", "rgbd", *modality, *options)
     assert "6 written + 6 rejected" in run("embed", "--run", "rgbd", *options, code=3)
 
@@ -212,8 +213,8 @@ def test_without_registration_rgb_keeps_its_own_frame(source, recipe, tmp_path):
     assert sample["json"]["registration"] is None
     run("flow", *options)
     run("codebook", *options)
-    words = ("train-cluster", "--name", "rgb", "--set", "train.modality=rgb", *options)
-    assert "RGB is not registered to depth; set train.modality=depth" in run(*words, code=1)
+    words = ("train-cluster", "--name", "rgb", "--set", "atomic_flow.modality=rgb", *options)
+    assert "RGB is not registered to depth; set atomic_flow.modality=depth" in run(*words, code=1)
 
 
 def test_parquet_opens_in_pyarrow_and_duckdb_with_a_fixed_size_list(store):
@@ -367,8 +368,8 @@ def test_a_run_of_a_generated_set_is_fine_tuned_on_msr_action3d(store, recipe, t
     assert torch.equal(begun["encoder.lstm.gates.weight"], given["encoder.lstm.gates.weight"])
     assert "moved" in run("evaluate", "--run", "moved", *settings, *options)
     assert "stale" not in run("status", "--store", tmp_path / "msr")
-    misfit = run(*words[:-1], "wide", "--set", "train.hidden=16", *settings, *options, code=1)
-    assert "train.hidden is 8 there and 16 here" in misfit
+    misfit = run(*words[:-1], "wide", "--set", "atomic_flow.hidden=16", *settings, *options, code=1)
+    assert "atomic_flow.hidden is 8 there and 16 here" in misfit
 
 
 def test_single_frames_are_embedded_under_a_name_of_their_own(store, recipe):
@@ -381,19 +382,19 @@ def test_unflipped_codes_of_training_batches_are_the_stored_targets(store, recip
     place = Store.at(str(store))
     config = load_recipe(str(recipe))
     parents = find_parents(place, config, None)
-    train = resolve_modality(config.train, parents.flow)
-    samples = flow_samples(place, parents.flow_name, parents.flow, parents.protocol, train)
-    clips = StoredClips(place, "flow/pd", 4, train)
+    network = resolve_modality(config.atomic_flow, parents.flow)
+    samples = flow_samples(place, parents.flow_name, parents.flow, parents.protocol, network)
+    clips = StoredClips(place, "flow/pd", 4, network)
     book, _ = read_codebook(place, parents.book)
     targets = read_manifest(place, f"targets/{parents.book}", "")
     stored = {entry.key: (shard, entry) for shard, entry in read_samples(place, f"targets/{parents.book}", targets)}
     for sample in samples:
         refs = [ClipRef(0, start, 0.0, 0.0, False) for start in range(sample.num_starts)]
-        batch = build_batch(clips, [sample], refs, train)
+        batch = build_batch(clips, [sample], refs, network)
         codes = encode(batch.flow, *codebook_tensors(book))
         audited = torch.from_numpy(read_array(place, f"targets/{parents.book}", *stored[sample.key], "codes.npy"))
         for clip, ref in enumerate(refs):
-            for step, pair in enumerate(sample.future_pairs(ref.start, train.steps)):
+            for step, pair in enumerate(sample.future_pairs(ref.start, network.steps)):
                 expected, valid = audited[pair, :16, :16].long(), batch.valid[clip, step]
                 assert torch.equal(valid, expected != 255)
                 assert torch.equal(codes[clip, step][valid], expected[valid])
@@ -420,7 +421,7 @@ def test_readme_commands_take_a_folder_of_videos_to_a_report(tmp_path, write_vid
         run(*words, *extra, *([] if words[0] == "report" else ["--workers", "0"]))
     assert (tmp_path / "store/report/index.html").exists()
     identity = json.loads((tmp_path / "store/runs/first/identity.json").read_text())["identity"]
-    assert identity["section"]["modality"] == "rgb"
+    assert identity["data"]["network"]["modality"] == "rgb"
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from motionpipe.pipeline.clip_plan import (
 )
 from motionpipe.pipeline.clip_plan import plan_epoch as plan_clips
 from motionpipe.schemas.errors import MotionpipeError
-from motionpipe.schemas.recipe import TrainSection
+from motionpipe.schemas.training import TrainSection
 
 
 def sample(key="a", frames=20, stride=2, motion=None):
@@ -23,14 +23,13 @@ def sample(key="a", frames=20, stride=2, motion=None):
     return TrainSample(0, key, key, key, frames, stride, motion)
 
 
-def plan_epoch(samples, epoch, config):
+def plan_epoch(samples, epoch, config, steps=3, moving_clips=0.5, flip=True):
     """The plan of a pre-training run."""
-    starts = partial(flow_starts, steps=config.steps, moving_clips=config.moving_clips)
-    return plan_clips(samples, epoch, config, starts, config.flip)
+    return plan_clips(samples, epoch, config, partial(flow_starts, steps=steps, moving_clips=moving_clips), flip)
 
 
 def config(**changed):
-    return TrainSection(**{"global_batch": 4, "micro_batch": 2, "steps": 3, **changed})
+    return TrainSection(**{"global_batch": 4, "micro_batch": 2, **changed})
 
 
 SAMPLES = [sample(f"k{i}", frames=10 + i) for i in range(9)]
@@ -98,7 +97,7 @@ def test_clips_lie_inside_their_recordings_and_crops_inside_the_frame():
 def test_half_of_the_clips_are_mirrored_where_that_is_asked():
     refs = flat(plan_epoch(SAMPLES, 0, config(clips_per_epoch=400)))
     assert 140 < sum(ref.flip for ref in refs) < 260
-    assert not any(ref.flip for ref in flat(plan_epoch(SAMPLES, 0, config(clips_per_epoch=400, flip=False))))
+    assert not any(ref.flip for ref in flat(plan_epoch(SAMPLES, 0, config(clips_per_epoch=400), flip=False)))
 
 
 def test_moving_starts_are_the_half_with_the_longest_future_flow():
@@ -129,7 +128,7 @@ def test_clips_are_drawn_from_the_moving_half_as_often_as_asked(share, expected)
     motion = [0.0, *([9.0] * 4), *([1.0] * 4)]
     one = sample(frames=10, stride=1, motion=motion)
     assert set(moving_starts(one, 1)) == {0, 1, 2, 3}
-    refs = flat(plan_epoch([one], 0, config(steps=1, clips_per_epoch=100, moving_clips=share)))
+    refs = flat(plan_epoch([one], 0, config(clips_per_epoch=100), 1, share))
     assert {ref.start for ref in refs} == expected
 
 

@@ -1,14 +1,21 @@
 import numpy as np
 import pytest
-from motionpipe.pipeline.embed_sample import Encoder, clip_frames, embed_sample, read_clips
-from motionpipe.schemas.recipe import EmbedSection, FlowSection, TrainSection
+import torch
+from motionpipe.jobs.learners import LEARNERS
+from motionpipe.pipeline.batches_clip_classifier import centre_clips, spaced_clips
+from motionpipe.pipeline.clip_plan import TrainSample
+from motionpipe.pipeline.embed_sample import embed_sample
+from motionpipe.pipeline.score_clips import ClipScorer
+from motionpipe.pipeline.stored_clips import StoredClips
+from motionpipe.schemas.atomic_flow import AtomicFlowSection
 from motionpipe.schemas.recording import Recording
 
-TRAIN = TrainSection(modality="depth", frame_short_side=96, crop=64, cell=4)
+NETWORK = AtomicFlowSection(modality="depth", frame_short_side=96, crop=64, cell=4)
+LEARNER = LEARNERS["atomic-flow"]
 
 
-def frames_of(num_frames, stride=1, **changed):
-    return clip_frames(num_frames, stride, EmbedSection(**{"num_clips": 5, "clip_frames": 4, **changed}))
+def frames_of(num_frames, stride=1, frames=4):
+    return spaced_clips(num_frames, stride, 5, frames)
 
 
 def test_clips_are_evenly_spaced_from_the_first_frame_to_the_last():
@@ -41,11 +48,11 @@ def test_a_short_recording_is_looped(num_frames, stride, expected):
 
 
 def test_single_frames():
-    assert frames_of(9, stride=3, per="frame") == [[0], [2], [4], [6], [8]]
+    assert frames_of(9, stride=3, frames=1) == [[0], [2], [4], [6], [8]]
 
 
 def mean_of_first_channel(clips):
-    return clips[:, :, 0].mean(axis=(2, 3)).astype(np.float32)
+    return clips[:, :, 0].mean(dim=(2, 3))
 
 
 @pytest.fixture
@@ -55,9 +62,21 @@ def sample(put_sample):
     return put_sample("s", depth=depth)[0]
 
 
-def encoder(**changed):
-    embed = EmbedSection(**{"num_clips": 3, "clip_frames": 4, **changed})
-    return Encoder(mean_of_first_channel, TRAIN, embed, FlowSection(step_s=0.2, cell=4))
+def sample_of(entry):
+    return TrainSample(0, entry.key, "id-s", "g", entry.num_frames, 2, np.zeros(0, np.float32))
+
+
+def embed(store, entry, num_clips=3, clip_frames=4, of=None):
+    """Rows of a sample whose clips have frames two apart."""
+    clips = StoredClips(store, None, 4, NETWORK)
+    scorer = ClipScorer(
+        cut=lambda sample: LEARNER.cut(NETWORK, sample, num_clips, clip_frames),
+        show=lambda sample, numbers: LEARNER.show(NETWORK, clips, sample, numbers),
+        forward=mean_of_first_channel,
+        batch=2,
+        device=torch.device("cpu"),
+    )
+    return embed_sample(store, sample_of(entry), of or entry, recording(), scorer)
 
 
 def recording():
@@ -65,7 +84,7 @@ def recording():
 
 
 def test_clips_hold_the_asked_frames(store, sample):
-    clips = read_clips(store, 0, sample, [[0, 2, 4], [9, 0, 9]], 4, TRAIN)
+    clips = centre_clips(StoredClips(store, None, 4, NETWORK), sample_of(sample), [[0, 2, 4], [9, 0, 9]], NETWORK)
     assert clips.shape == (2, 3, 2, 64, 64)
     depth = clips[:, :, 0, 0, 0] + 3
     np.testing.assert_allclose(depth, [[2.0, 2.2, 2.4], [2.9, 2.0, 2.9]], rtol=1e-5)
@@ -73,12 +92,13 @@ def test_clips_hold_the_asked_frames(store, sample):
 
 def test_clips_are_centre_crops(store, put_sample):
     depth = np.broadcast_to(1000 + np.arange(128), (1, 96, 128)).astype(np.uint16)
-    clips = read_clips(store, 0, put_sample("ramp", depth=depth)[0], [[0]], 4, TRAIN)
+    entry = put_sample("ramp", depth=depth)[0]
+    clips = centre_clips(StoredClips(store, None, 4, NETWORK), sample_of(entry), [[0]], NETWORK)
     np.testing.assert_allclose((clips[0, 0, 0, 0] + 3) * 1000, 1000 + np.arange(32, 96), rtol=1e-5)
 
 
 def test_a_row_for_each_clip(store, sample):
-    rows = embed_sample(store, 0, sample, recording(), encoder())
+    rows = embed(store, sample)
     assert [(r.frame_start, r.frame_end, r.start_us, r.end_us) for r in rows] == [
         (0, 7, 0, 600_000),
         (2, 9, 200_000, 800_000),
@@ -93,7 +113,7 @@ def test_a_row_for_each_clip(store, sample):
 
 
 def test_a_row_for_each_frame(store, sample):
-    rows = embed_sample(store, 0, sample, recording(), encoder(per="frame"))
+    rows = embed(store, sample, clip_frames=1)
     assert [(r.frame_start, r.frame_end, r.start_us, r.end_us) for r in rows] == [
         (0, 1, 0, 0),
         (4, 5, 400_000, 400_000),
@@ -102,11 +122,11 @@ def test_a_row_for_each_frame(store, sample):
 
 
 def test_a_looped_clip_spans_the_whole_recording(store, sample):
-    (row,) = embed_sample(store, 0, sample, recording(), encoder(clip_frames=8))
+    (row,) = embed(store, sample, clip_frames=8)
     assert (row.frame_start, row.frame_end, row.end_us) == (0, 10, 900_000)
     np.testing.assert_allclose(row.embedding, np.array([0, 2, 4, 6, 8, 0, 2, 4]) / 10 - 1, atol=1e-5)
 
 
 def test_an_entry_that_points_at_another_sample_is_a_bug(store, sample):
     with pytest.raises(AssertionError, match="asked for other, the tar holds s"):
-        embed_sample(store, 0, sample.model_copy(update={"key": "other"}), recording(), encoder())
+        embed(store, sample, of=sample.model_copy(update={"key": "other"}))

@@ -121,10 +121,13 @@ def test_a_classifier_embeds_too(chain, tmp_path):
         (("--init", "b"), "runs/b does not exist"),
         (("--init", "none-s1"), "is a classifier"),
         (("--init", "/nowhere:a"), "holds no store"),
-        (("--init", "a", "--set", "train.hidden=8"), "train.hidden is 4 there and 8 here"),
-        (("--init", "a", "--set", "train.modality=depth"), "train.modality is 'rgb' there and 'depth' here"),
+        (("--init", "a", "--set", "atomic_flow.hidden=8"), "atomic_flow.hidden is 4 there and 8 here"),
+        (
+            ("--init", "a", "--set", "atomic_flow.modality=depth"),
+            "atomic_flow.modality is 'rgb' there and 'depth' here",
+        ),
         (("--init", "a", "--set", "flow.step_s=0.2"), "flow.step_s is 0.1 there and 0.2 here"),
-        (("--init", "none", "--set", "train.modality=depth"), "has depth frames"),
+        (("--init", "none", "--set", "atomic_flow.modality=depth"), "has depth frames"),
         (("--init", "none", "--set", "finetune.holdout=0.2", "--set", "finetune.patience=0"), "patience"),
     ],
 )

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from motionpipe.pipeline.fit_frames import fit_frames
 from motionpipe.pipeline.frame_input import RGB_MEAN, RGB_STD, Grid, crop_corner, crop_input, network_grid
-from motionpipe.schemas.recipe import TrainSection
+from motionpipe.schemas.atomic_flow import AtomicFlowSection
 
-SAME = TrainSection(modality="depth", frame_short_side=96, crop=64, cell=4)  # frames of 96 px keep their size
-HALF = TrainSection(
+SAME = AtomicFlowSection(modality="depth", frame_short_side=96, crop=64, cell=4)  # frames of 96 px keep their size
+HALF = AtomicFlowSection(
     modality="depth", frame_short_side=48, crop=32, cell=2, deconv_widths=(8, 8, 8)
 )  # 2:1, a cell stays a cell
-POOL = TrainSection(
+POOL = AtomicFlowSection(
     modality="depth", frame_short_side=96, crop=64, cell=8, deconv_widths=(8,)
 )  # four stored cells become one
 
@@ -25,7 +25,7 @@ POOL = TrainSection(
         (
             (106 // 4, 128 // 4),
             4,
-            TrainSection(modality="depth", frame_short_side=76, crop=64, deconv_widths=(8, 8)),
+            AtomicFlowSection(modality="depth", frame_short_side=76, crop=64, deconv_widths=(8, 8)),
             Grid(19, 23, 4),
         ),
     ],

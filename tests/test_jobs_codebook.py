@@ -122,5 +122,5 @@ def test_a_learnable_codebook_is_learned_and_exported(chain, recipe):
 
 
 def test_soft_targets_train(chain, recipe):
-    words = ("train-cluster", "--name", "soft", "--codebook", "dis-kmeans-8", "--set", 'train.target="soft"')
+    words = ("train-cluster", "--name", "soft", "--codebook", "dis-kmeans-8", "--set", 'atomic_flow.target="soft"')
     assert "steps, loss" in run(*words, *options(chain))

@@ -5,8 +5,8 @@ import pytest
 import torch
 from motionpipe.models.learnable_codebook import fitness, soft_assignment, temperature, usage_weight
 from motionpipe.pipeline.fit_codebook import uniform_centres
+from motionpipe.schemas.atomic_flow import AtomicFlowSection
 from motionpipe.schemas.codebook import SoftStart
-from motionpipe.schemas.recipe import TrainSection
 
 START = SoftStart(0.5, 0.2, 0.8)
 
@@ -25,7 +25,7 @@ def learn(detach, steps=200):
     Returns mean squared distances to the nearest centre before and after, and the perplexity of the hard codes.
     """
     cells, start = mixture(), torch.from_numpy(uniform_centres(np.float32([1.5, 1.5]), 3))
-    weights, config = torch.ones(len(cells)), TrainSection()
+    weights, config = torch.ones(len(cells)), AtomicFlowSection()
     spread = float(torch.cdist(cells, start).amin(dim=1).square().median())
     begin = fitness(cells, weights, start, soft_assignment(cells, start, spread))
     soft_start = SoftStart(spread, float(begin.reconstruction), float(begin.usage))
@@ -84,10 +84,10 @@ def test_no_valid_cell_costs_nothing():
 
 
 def test_the_temperature_falls_geometrically():
-    config = TrainSection(temperature=(1.0, 0.01))
+    config = AtomicFlowSection(temperature=(1.0, 0.01))
     assert [temperature(config, START, p) for p in (0.0, 0.5, 1.0)] == pytest.approx([0.5, 0.05, 0.005])
 
 
 def test_the_usage_term_begins_at_its_share_of_the_reconstruction():
-    config = TrainSection(codebook_alpha=2.0, codebook_usage=0.1)
+    config = AtomicFlowSection(codebook_alpha=2.0, codebook_usage=0.1)
     assert usage_weight(config, START) * START.usage == pytest.approx(0.1 * 2.0 * START.reconstruction)

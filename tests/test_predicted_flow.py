@@ -5,11 +5,11 @@ from motionpipe.models.rebalance import class_weights
 from motionpipe.pipeline.clip_plan import TrainSample
 from motionpipe.pipeline.frame_input import Grid
 from motionpipe.pipeline.predicted_flow import predict_flow
-from motionpipe.schemas.recipe import TrainSection
+from motionpipe.schemas.atomic_flow import AtomicFlowSection
 
 CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.0, 0.2, -0.1]])
 PRIOR = torch.tensor([0.8, 0.15, 0.05])
-CONFIG = TrainSection(steps=2, modality="depth")
+CONFIG = AtomicFlowSection(steps=2, modality="depth")
 SIDE = CONFIG.crop // CONFIG.cell
 
 

@@ -3,7 +3,9 @@ import math
 
 import pydantic
 import pytest
-from motionpipe.schemas.recipe import Recipe, Section, TrainSection, canonical_hash
+from motionpipe.schemas.atomic_flow import AtomicFlowSection
+from motionpipe.schemas.recipe import Recipe, Section, canonical_hash
+from motionpipe.schemas.training import FinetuneSection, TrainSection
 
 SECTIONS = {name: type(getattr(Recipe(), name)) for name in Recipe.model_fields}
 NUMBERS = (int, float, int | None, float | None)
@@ -79,9 +81,9 @@ def test_sections_are_all_frozen_sections():
         ("codebook", "size", 65_536),
         ("codebook", "static_fraction", 1.1),
         ("codebook", "clip_percentile", 100.1),
-        ("train", "rebalance_lambda", -0.1),
+        ("atomic_flow", "rebalance_lambda", -0.1),
         ("train", "learning_rate", 0),
-        ("train", "widths", (8, 8, 0, 8, 8)),
+        ("atomic_flow", "widths", (8, 8, 0, 8, 8)),
         ("train", "milestones", (0.5, 1.5)),
         ("embed", "num_clips", 0),
         ("classify", "c_grid", (1.0, 0.0)),
@@ -99,7 +101,7 @@ def test_values_out_of_bounds_are_refused(section, field, value):
     [(112, 4, 2, 7), (224, 4, 2, 14), (224, 4, 3, 7), (64, 4, 2, 4), (64, 4, 3, 2), (128, 8, 2, 4), (128, 8, 1, 8)],
 )
 def test_sizes_that_fit_the_encoder(crop, cell, deconvolutions, code_side):
-    section = TrainSection(crop=crop, cell=cell, deconv_widths=(8,) * deconvolutions)
+    section = AtomicFlowSection(crop=crop, cell=cell, deconv_widths=(8,) * deconvolutions)
     assert section.code_side == code_side
     assert code_side * 2**deconvolutions == crop // cell
 
@@ -113,12 +115,21 @@ def test_sizes_that_fit_the_encoder(crop, cell, deconvolutions, code_side):
         ({"crop": 112, "deconv_widths": (8,)}, "code of side 14"),
         ({"crop": 112, "deconv_widths": (8, 8, 8)}, "code of side 3.5"),
         ({"crop": 112, "deconv_widths": ()}, "code of side 28"),
-        ({"global_batch": 12, "micro_batch": 8}, "multiple of micro_batch"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(values, message):
     with pytest.raises(pydantic.ValidationError, match=message):
-        TrainSection(**values)
+        AtomicFlowSection(**values)
+
+
+def test_a_step_is_of_whole_micro_batches():
+    with pytest.raises(pydantic.ValidationError, match="multiple of micro_batch"):
+        TrainSection(global_batch=12, micro_batch=8)
+
+
+def test_fine_tuning_needs_two_clips_for_statistics():
+    with pytest.raises(pydantic.ValidationError, match="2 or more"):
+        FinetuneSection(micro_batch=1)
 
 
 def test_the_hash_depends_on_content_and_not_on_order():
@@ -134,5 +145,5 @@ def test_the_hash_is_the_sha256_of_canonical_json():
 
 
 def test_a_recipe_survives_json():
-    changed = Recipe.model_validate({"train": {"crop": 64}, "flow": {"method": "dis"}})
+    changed = Recipe.model_validate({"atomic_flow": {"crop": 64}, "flow": {"method": "dis"}})
     assert Recipe.model_validate(json.loads(changed.model_dump_json())) == changed

@@ -34,8 +34,8 @@ RECIPE = [
     "flow.iterations=10",
     "codebook.size=4",
     "codebook.sample_cells=1000",
-    "train.crop=64",
-    "train.deconv_widths=[32, 16]",
+    "atomic_flow.crop=64",
+    "atomic_flow.deconv_widths=[32, 16]",
 ]
 DATA_URI = re.compile(r'src="data:image/([a-z+]+);base64,([A-Za-z0-9+/=]+)"')
 
@@ -63,9 +63,8 @@ def copy(rgbd, tmp_path):
 
 
 def write_run(store, recipe, name):
-    identity = Identity(
-        stage="train", section=recipe.train.model_dump(mode="json"), data={"protocol": "xsub"}, parents={}
-    )
+    data = {"protocol": "xsub", "model": "atomic-flow", "network": recipe.atomic_flow.model_dump(mode="json")}
+    identity = Identity(stage="train", section=recipe.train.model_dump(mode="json"), data=data, parents={})
     info = {"flow": "pd", "codebook": "pd-kmeans-4", "steps": 30}
     write_json(store, f"runs/{name}/identity.json", {"identity": identity.model_dump(mode="json"), "info": info})
     rows = [

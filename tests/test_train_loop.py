@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from motionpipe.jobs.learners import load_encoder, trained_network
+from motionpipe.jobs.held_out import held_out_figures
+from motionpipe.jobs.learn_atomic_flow import load_encoder
+from motionpipe.jobs.learners import LEARNERS
 from motionpipe.jobs.metrics_log import read_metrics
 from motionpipe.jobs.run_files import RunFiles, load_checkpoint
 from motionpipe.jobs.train_job import LoopOptions, TrainJob
@@ -20,26 +22,18 @@ from motionpipe.pipeline.samples import npy_bytes
 from motionpipe.pipeline.stored_clips import StoredClips
 from motionpipe.pipeline.train_samples import TrainSamples
 from motionpipe.pipeline.write_shard import Sample, write_tar_shard
+from motionpipe.schemas.atomic_flow import AtomicFlowSection
 from motionpipe.schemas.codebook import Codebook, SoftStart
 from motionpipe.schemas.errors import MotionpipeError
-from motionpipe.schemas.recipe import FinetuneSection, TrainSection
+from motionpipe.schemas.training import FinetuneSection, TrainSection
 
 CPU = torch.device("cpu")
 TIMES = ("clips_per_s", "data_wait")
-NETWORK = TrainSection(
-    modality="depth",
-    frame_short_side=32,
-    crop=32,
-    widths=(4, 4, 4, 4, 4),
-    hidden=4,
-    deconv_widths=(4, 4),
-    steps=2,
-    epochs=2,
-    global_batch=4,
-    micro_batch=2,
-    learning_rate=1e-2,
-    checkpoint_every=1,
-    clips_per_epoch=12,
+NETWORK = AtomicFlowSection(
+    modality="depth", frame_short_side=32, crop=32, widths=(4, 4, 4, 4, 4), hidden=4, deconv_widths=(4, 4), steps=2
+)
+TRAIN = TrainSection(
+    epochs=2, global_batch=4, micro_batch=2, learning_rate=1e-2, checkpoint_every=1, clips_per_epoch=12
 )
 FINETUNE = FinetuneSection(
     epochs=4, frozen_epochs=2, clip_frames=3, global_batch=4, micro_batch=2, checkpoint_every=1, frozen_rate=1e-2
@@ -74,10 +68,10 @@ def data(store):
     return TrainSamples(every[:4], every[4:])
 
 
-def job_of(store, name, config=NETWORK, finetune=None, init=None):
+def job_of(store, name, train=TRAIN, finetune=None, init=None):
     flow, book, labels = ("flow/fake", BOOK, ()) if finetune is None else (None, None, (7, 9))
     learner = "atomic-flow" if finetune is None else "atomic-flow/classify"
-    return TrainJob(store, name, learner, "made", config, 4, flow, book, finetune, labels, init)
+    return TrainJob(store, name, learner, "made", NETWORK, train, 4, flow, book, finetune, labels, init)
 
 
 class Dying:
@@ -126,9 +120,10 @@ def same(a, b):
 def test_a_run_that_stops_in_an_epoch_goes_on_to_the_same_bits(store, data, task, reads):
     finetune = FINETUNE.model_copy(update={"clips_per_epoch": 8}) if task == "classify" else None
     whole, broken = (job_of(store, name, finetune=finetune) for name in ("whole", "broken"))
+    first = broken.loop.clips_per_epoch  # read once for the statistics of the untrained network
     expected = run(whole, data)
     with pytest.raises(MotionpipeError, match="is gone"):
-        run(broken, data, readers=0, clips=Dying(clips_of(broken), reads))
+        run(broken, data, readers=0, clips=Dying(clips_of(broken), first + reads))
     stopped = RunFiles(store, "broken").latest()
     assert stopped["step"] <= expected["step"]
     assert same(run(broken, data, readers=2), expected)
@@ -136,10 +131,10 @@ def test_a_run_that_stops_in_an_epoch_goes_on_to_the_same_bits(store, data, task
 
 
 def test_what_was_logged_after_the_last_checkpoint_is_cut(store, data):
-    config = NETWORK.model_copy(update={"checkpoint_every": 2})
+    config = TRAIN.model_copy(update={"checkpoint_every": 2})
     job = job_of(store, "cut", config)
     with pytest.raises(MotionpipeError):
-        run(job, data, readers=0, clips=Dying(clips_of(job), 15))  # in step 4; the epoch ended with step 3
+        run(job, data, readers=0, clips=Dying(clips_of(job), 12 + 15))  # in step 4; the epoch ended with step 3
     assert [row["step"] for row in rows_of(job)] == [1, 3]
     assert RunFiles(store, "cut").latest_step() == 2
     run(job, data)
@@ -159,7 +154,7 @@ def test_a_run_that_was_made_from_something_else_is_not_gone_on_with(store, data
 
 
 def test_checkpoints_load_without_pickle_and_hold_float32(store, data):
-    job = job_of(store, "bf16", NETWORK.model_copy(update={"precision": "bf16"}))
+    job = job_of(store, "bf16", TRAIN.model_copy(update={"precision": "bf16"}))
     state = run(job, data)
     assert {v.dtype for v in state["model"].values() if v.is_floating_point()} == {torch.float32}
     plain = run(job_of(store, "plain"), data)
@@ -184,7 +179,7 @@ def test_held_out_clips_are_watched_after_each_epoch_and_not_learned_from(store,
 
 def test_the_held_out_loss_of_a_learnable_codebook_does_not_fall_with_the_temperature(store, data):
     book = dataclasses.replace(BOOK, kind="learnable", scale=np.full(3, 0.1, np.float32), soft_start=SoftStart(1, 1, 1))
-    config = NETWORK.model_copy(update={"learning_rate": 1e-12, "epochs": 3, "holdout": 0.3})
+    config = TRAIN.model_copy(update={"learning_rate": 1e-12, "epochs": 3, "holdout": 0.3})
     job = dataclasses.replace(job_of(store, "soft", config), codebook=book)
     run(job, data)
     losses = [row["held_out_loss"] for row in rows_of(job) if "held_out_loss" in row]
@@ -192,7 +187,7 @@ def test_the_held_out_loss_of_a_learnable_codebook_does_not_fall_with_the_temper
 
 
 def test_the_best_epoch_is_kept_where_patience_is_asked_for(store, data):
-    config = NETWORK.model_copy(update={"holdout": 0.3, "patience": 1, "learning_rate": 3.0, "epochs": 30})
+    config = TRAIN.model_copy(update={"holdout": 0.3, "patience": 1, "learning_rate": 3.0, "epochs": 30})
     job = job_of(store, "patient", config)
     state = run(job, data)
     losses = [row["held_out_loss"] for row in rows_of(job) if "held_out_loss" in row]
@@ -205,10 +200,10 @@ def test_the_best_epoch_is_kept_where_patience_is_asked_for(store, data):
 
 
 def test_the_run_ends_after_epochs_without_anything_better():
-    config = NETWORK.model_copy(update={"holdout": 0.1, "patience": 2, "epochs": 9})
+    config = TRAIN.model_copy(update={"holdout": 0.1, "patience": 2, "epochs": 9})
     ends = [Position(epoch=epoch, best_epoch=3).ended(config) for epoch in range(4, 10)]
     assert ends == [False, False, True, True, True, True]
-    assert [Position(epoch=epoch).ended(NETWORK) for epoch in (0, 1, 2)] == [False, False, True]
+    assert [Position(epoch=epoch).ended(TRAIN) for epoch in (0, 1, 2)] == [False, False, True]
 
 
 def test_a_frozen_encoder_keeps_its_weights_and_statistics(store, data):
@@ -228,13 +223,17 @@ def test_held_out_clips_are_normalised_as_those_of_training_where_the_encoder_is
     """Whatever clips are held out together, a frozen encoder shows the same of each."""
     run(job_of(store, "pre"), data)
     init = (store, RunFiles(store, "pre").checkpoints()[-1])
-    rows = []
-    for size in (1, 2):
-        update = {"epochs": 1, "frozen_rate": 1e-12, "micro_batch": size, "holdout": 0.3}
-        job = job_of(store, f"held{size}", finetune=FINETUNE.model_copy(update=update), init=init)
-        run(job, data)
-        rows.append(rows_of(job)[-1]["held_out_loss"])
-    assert rows[0] == pytest.approx(rows[1], abs=2e-6)
+    losses = []
+    for size in (2, 4):
+        config = FINETUNE.model_copy(update={"micro_batch": size, "holdout": 0.3})
+        worker = Worker(
+            job_of(store, f"held{size}", finetune=config, init=init), data, clips_of(job_of(store, "x")), CPU
+        )
+        torch.manual_seed(0)
+        net = worker.learner.build(worker.job)
+        worker.learner.begin(net, worker.job, 0)
+        losses.append(held_out_figures(worker, net)["held_out_loss"])
+    assert losses[0] == pytest.approx(losses[1], abs=2e-6)
 
 
 def test_the_encoder_of_a_best_epoch_that_was_frozen_keeps_its_statistics(store, data):
@@ -261,7 +260,7 @@ def test_a_classifier_learns_the_direction_by_heart(store, data):
     job = job_of(store, "direction", finetune=config)
     state = run(job, data)
     assert rows_of(job)[-1]["accuracy"] == 1
-    net = trained_network("classify", NETWORK, state["model"])
+    net = LEARNERS["atomic-flow/classify"].restore(NETWORK, state["model"])
     assert not net.training
 
 
@@ -273,7 +272,7 @@ def test_an_encoder_of_other_sizes_is_one_clear_error(store, data):
 
 
 def test_a_loss_that_is_no_number_ends_the_run(store, data):
-    job = job_of(store, "nan", NETWORK.model_copy(update={"learning_rate": 1e30, "grad_clip": 1e30}))
+    job = job_of(store, "nan", TRAIN.model_copy(update={"learning_rate": 1e30, "grad_clip": 1e30}))
     with pytest.raises(MotionpipeError, match="lower the learning rate"):
         run(job, data)
 
@@ -297,7 +296,7 @@ def test_compile_needs_a_compiler(store, data, monkeypatch):
 def test_a_compiled_run_learns_the_same(store, data):
     """Kernels that sum in another order: the first step's loss is the same but for its last digits."""
     for name, compiled in (("compiled", True), ("eager", False)):
-        job = job_of(store, name, NETWORK.model_copy(update={"epochs": 1}))
+        job = job_of(store, name, TRAIN.model_copy(update={"epochs": 1}))
         train(Worker(job, data, clips_of(job), CPU, LoopOptions(compiled=compiled, events=False)))
     losses = [rows_of(job_of(store, name))[0]["loss"] for name in ("compiled", "eager")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

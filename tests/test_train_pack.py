@@ -22,13 +22,11 @@ NETWORK = {
     "hidden": 4,
     "deconv_widths": [4, 4],
     "steps": 2,
-    "epochs": 1,
-    "global_batch": 4,
-    "micro_batch": 2,
 }
 RECIPE = Recipe.model_validate(
     {
-        "train": NETWORK,
+        "atomic_flow": NETWORK,
+        "train": {"epochs": 1, "global_batch": 4, "micro_batch": 2},
         "finetune": {"epochs": 2, "frozen_epochs": 1, "global_batch": 4, "micro_batch": 2, "clip_frames": 3},
         "evaluate": {"num_clips": 2},
         "embed": {"num_clips": 2, "clip_frames": 3},
@@ -63,7 +61,8 @@ def pack():
     meta = {
         name: getattr(RECIPE, name).model_dump(mode="json") for name in ("finetune", "evaluate", "embed", "classify")
     }
-    meta["train"] = RECIPE.train.model_dump(mode="json") | {"code_side": RECIPE.train.code_side}
+    meta["train"] = RECIPE.train.model_dump(mode="json")
+    meta["atomic_flow"] = RECIPE.atomic_flow.model_dump(mode="json") | {"code_side": RECIPE.atomic_flow.code_side}
     meta |= {"shards": "s", "flow": "f", "dataset": "fake", "protocol": "xsub", "step_s": 0.1}
     return Pack(meta, [packed(number) for number in range(12)], {"book": book})
 
@@ -107,7 +106,7 @@ def test_a_file_that_is_no_pack_is_one_clear_line(tmp_path, capsys):
     [
         (["--variant", "8=other"], "the pack has the codebooks book"),
         (["--variant", "none", "--set", "finetune.epoch=3"], "unknown key finetune.epoch"),
-        (["--variant", "8=book,train.crop=64"], "what the pack was made for"),
+        (["--variant", "8=book,atomic_flow.crop=64"], "what the pack was made for"),
         (["--variant", "8=book", "--set", "steps=3"], "expected section.field=value"),
         (["--variant", "8=book", "--set", "train.micro_batch=3"], "must be a multiple"),
         (["--variant", "8=book", "--set", "train.patience=2"], "set train.holdout too"),
@@ -121,7 +120,7 @@ def test_a_mistake_on_the_command_line_is_one_clear_line(file, tmp_path, capsys,
 def test_experiments_need_torch_and_numpy_alone(file, tmp_path):
     out = tmp_path / "out"
     words = [str(file), "--out", str(out), "--variant", "none", "--variant", "2-step=book"]
-    words += ["--variant", "1-step=book,train.steps=1", "--seeds", "2", "--set", "finetune.precision=bf16"]
+    words += ["--variant", "1-step=book,atomic_flow.steps=1", "--seeds", "2", "--set", "finetune.precision=bf16"]
     code = f"""
 import sys
 class Bare:

@@ -193,21 +193,31 @@ def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | N
 
 @main.command("train-cluster")
 @click.option(
-    "--model", type=click.Choice(("atomic-flow",)), default="atomic-flow", show_default=True, help="Network to train."
+    "--model",
+    type=click.Choice(("atomic-flow", "uf-tsn")),
+    default=None,
+    help="Network to train [default: that of the recipe].",
 )
 @click.option(
     "--task",
     type=click.Choice(("pretrain", "classify")),
-    default="pretrain",
-    show_default=True,
-    help="Learn from motion without labels, or fine-tune a classifier.",
+    default=None,
+    help="Learn from motion without labels, or fine-tune a classifier [default: pretrain].",
 )
+@click.option(
+    "--stage",
+    type=click.Choice(("flow", "classifier", "joint")),
+    default=None,
+    help="uf-tsn, in place of --task: the flow network, a stream on it as it is, or both together.",
+)
+@click.option("--stream", type=click.Choice(("spatial", "temporal")), default=None, help="uf-tsn: what classifies.")
 @click.option("--codebook", "book", default=None, help="pretrain: codebook to read.")
 @click.option(
     "--init",
     default=None,
     metavar="RUN|STORE:RUN|none",
-    help="classify: pre-trained run that the encoder starts from, of this or another store; none = random weights.",
+    help="classify: pre-trained run that the encoder starts from, of this or another store; none = random weights. "
+    "uf-tsn: the flow run of a temporal classifier, the classifier of a joint run.",
 )
 @click.option(
     "--protocol", default=None, help="Split whose training part is learned from [default: the dataset's first]."
@@ -222,8 +232,10 @@ def train_cluster(
     store: Store,
     recipe: MakeRecipe,
     options: RunOptions,
-    model: str,
-    task: str,
+    model: str | None,
+    task: str | None,
+    stage: str | None,
+    stream: str | None,
     book: str | None,
     init: str | None,
     protocol: str | None,
@@ -234,9 +246,20 @@ def train_cluster(
     """Pre-train a network, or fine-tune one, on Ray Train workers."""
     from .train_job import LoopOptions
 
+    chosen = recipe(
+        ("train.model", model), ("data.protocol", protocol), ("uf_tsn.stage", stage), ("uf_tsn.stream", stream)
+    )
+    loop = LoopOptions(0, 1, readers, compiled)
+    if chosen.train.model == "uf-tsn":
+        if task is not None or book is not None:
+            raise click.UsageError("uf-tsn takes --stage, not --task, and reads no codebook")
+        from .train_uf_tsn import train_uf_tsn
+
+        return train_uf_tsn(store, chosen, init, run_name, options, loop)
+    if stage is not None or stream is not None:
+        raise click.UsageError("--stage and --stream are for --model uf-tsn")
     if (task == "classify") != (init is not None):
         raise click.UsageError("--task classify needs --init RUN, STORE:RUN or none, and no other task takes it")
-    chosen, loop = recipe(("train.model", model), ("data.protocol", protocol)), LoopOptions(0, 1, readers, compiled)
     if init is not None:
         if book is not None:
             raise click.UsageError("--codebook is for pre-training; a classifier reads none")

@@ -96,7 +96,7 @@ def finetune(
         init=begun.checkpoint if begun else None,
     )
     return run_training(
-        job, samples, Artefact(identity, recipe, {"init": _name(store, begun)}), options, loop or LoopOptions()
+        job, samples, Artefact(identity, recipe, {"init": init_name(store, begun)}), options, loop or LoopOptions()
     )
 
 
@@ -105,16 +105,18 @@ def settings_hash(section: dict[str, Any]) -> str:
     return canonical_hash({name: value for name, value in section.items() if name != "seed"})
 
 
-def find_init(store: Store, init: str) -> Init:
-    """The run RUN of this store, or STORE:RUN of another; one clear error where it is none to start from."""
+def find_init(store: Store, init: str, task: str = "pretrain") -> Init:
+    """The run RUN of this store, or STORE:RUN of another, of a task; one clear error where it is none to start from."""
     place, colon, run = init.rpartition(":")
     other = Store.at(place) if colon else store
     if colon and not other.exists(SHARDS):
         raise MotionpipeError(f"--init {init}: {other.uri} holds no store; expected RUN, STORE:RUN or none")
     folder = RunFiles(other, run).folder
     manifest = read_manifest(other, folder, "motionpipe train-cluster --name …")
-    if manifest.identity.data["task"] != "pretrain":
-        raise MotionpipeError(f"{folder} in {other.uri} is a classifier; --init takes a pre-training run")
+    found = manifest.identity.data["task"]
+    if found != task:
+        words = {"pretrain": "a pre-training run", "classify": "a classifier"}
+        raise MotionpipeError(f"{folder} in {other.uri} is {words[found]}; --init takes {words[task]} here")
     shards = read_manifest(other, SHARDS, "motionpipe shard")
     return Init(other, run, manifest, shards.identity.data["dataset"])
 
@@ -152,7 +154,8 @@ def require_classes(samples: Sequence[TrainSample], protocol: str) -> tuple[int,
     return labels
 
 
-def _name(store: Store, init: Init | None) -> str:
+def init_name(store: Store, init: Init | None) -> str:
+    """What a run's info says that it began from."""
     if init is None:
         return "none"
     return init.run if init.store.uri == store.uri else f"{init.store.uri}:{init.run}"

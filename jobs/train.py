@@ -18,3 +18,7 @@ def train_cluster(
             from .pretrain_atomic_flow import pretrain_atomic_flow
 
             return pretrain_atomic_flow(store, recipe, book, run, options, loop or LoopOptions())
+        case "uf-tsn":
+            from .train_uf_tsn import train_uf_tsn
+
+            return train_uf_tsn(store, recipe, None, run, options, loop or LoopOptions())

@@ -12,15 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..schemas.uf_tsn import UfTsnSection
 from .backward_warp import backward_warp, enlarge_flow
 from .cost_volume import cost_volume
 from .feature_pyramid import LEAK, FeaturePyramid
 from .flow_estimator import FlowEstimator
+
+if TYPE_CHECKING:
+    from ..schemas.uf_tsn import UfTsnSection
 
 FINEST = 4
 """Frame pixels in a pixel of the finest flow."""

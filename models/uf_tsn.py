@@ -12,21 +12,24 @@ Shapes: B clips, K segments, a snippet of F frames of each (L + 1 or 1), S side 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..schemas.uf_tsn import UfTsnSection
 from .backward_warp import enlarge_flow
 from .flow_stack import stack_flow
 from .pretrained import average_input_channels, load_weights
 from .resnet import IMAGENET_MEAN, IMAGENET_STD, ResNet, normalise
 from .uf_flow import FINEST, UfFlow
 from .unsupervised_flow import chain_loss, unsupervised_loss
+
+if TYPE_CHECKING:
+    from ..schemas.uf_tsn import UfTsnSection
 
 UNLABELLED = -1
 
@@ -54,22 +57,25 @@ class UfStream(nn.Module):
 
     labels: Tensor
 
-    def __init__(self, config: UfTsnSection, labels: Tensor) -> None:
+    def __init__(self, config: UfTsnSection, labels: Tensor, dropout: float) -> None:
         super().__init__()
         self.config = config
         temporal = config.stream == "temporal"
         self.flow = UfFlow(config).requires_grad_(config.stage == "joint") if temporal else None
         channels = 2 * config.stack if temporal else 3
         self.backbone = ResNet(2, config.backbone, len(labels), channels, config.backbone_width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(dropout)
         self.register_buffer("labels", labels.to(torch.int64))
 
-    def forward(self, snippets: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Scores (N, C) of snippets (N, F, 3, H, W), and their flow of all levels (none in the spatial stream)."""
-        seen, flows = self.see(snippets)
+    def forward(self, snippets: Tensor) -> Tensor:
+        """Scores before the softmax (N, C) of snippets (N, F, 3, H, W) in [0, 1]."""
+        return self.classify(self.see(snippets)[0])
+
+    def classify(self, seen: Tensor) -> Tensor:
+        """Scores (N, C) of what the backbone is shown."""
         assert self.backbone.fc is not None
         scores: Tensor = self.backbone.fc(self.dropout(self.backbone.pool(self.backbone(seen))))
-        return scores, flows
+        return scores
 
     def see(self, snippets: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What the backbone is shown of snippets (N, F, 3, H, W), and the flow of all levels; H, W multiples of 32."""
@@ -80,9 +86,19 @@ class UfStream(nn.Module):
             return stack_flow(enlarge_flow(flows[0], FINEST), self.config.stack, self.config.flow_clip), flows
 
 
-def build(config: UfTsnSection, labels: Sequence[int] = ()) -> UfFlow | UfStream:
-    """The flow network (stage flow), or a stream that tells the classes `labels` apart; weights by torch's seed."""
-    return UfFlow(config) if config.stage == "flow" else UfStream(config, torch.tensor(list(labels)))
+def freeze_all_but_head(net: UfStream, frozen: bool) -> None:
+    """Training mode, in which all but the last layer may stand still, with the statistics of its norms.
+
+    The flow network learns in the joint stage only.
+    """
+    assert net.backbone.fc is not None
+    net.train()
+    net.requires_grad_(not frozen)
+    if net.flow is not None:
+        net.flow.requires_grad_(not frozen and net.config.stage == "joint")
+    net.backbone.fc.requires_grad_(True)
+    if frozen:
+        net.backbone.eval()
 
 
 def loss(net: nn.Module, batch: UfTsnBatch) -> dict[str, Tensor]:
@@ -95,7 +111,8 @@ def loss(net: nn.Module, batch: UfTsnBatch) -> dict[str, Tensor]:
         return unsupervised_loss(net, batch.frames[:, 0, 0], batch.frames[:, 0, 1])
     assert isinstance(net, UfStream)
     snippets = batch.frames.flatten(0, 1)
-    scores, flows = net(snippets)
+    seen, flows = net.see(snippets)
+    scores = net.classify(seen)
     consensus = scores.view(*batch.frames.shape[:2], -1).mean(dim=1).float()
     total = F.cross_entropy(consensus, batch.classes)
     right = consensus.detach().argmax(dim=1) == batch.classes
@@ -107,19 +124,12 @@ def loss(net: nn.Module, batch: UfTsnBatch) -> dict[str, Tensor]:
     return {"loss": total, **scalars}
 
 
-def features(net: UfStream, clip: Tensor) -> Tensor:
-    """Embeddings (B, D) of snippets (B, F, 3, H, W) in [0, 1] of any size: the backbone's maps, averaged over place.
+def features(net: UfStream, clip: Tensor, pool_grid: int = 1) -> Tensor:
+    """Embeddings (N, D pool_grid²) of snippets (N, F, 3, H, W) in [0, 1]: the backbone's maps, averaged to a grid.
 
     D = 8 or 32 times backbone_width. Evaluation mode and gradients are the caller's choice.
     """
-    seen, _ = net.see(clip)
-    return net.backbone.pool(net.backbone(seen))
-
-
-def scores(net: UfStream, snippets: Tensor) -> Tensor:
-    """Scores before the softmax (N, C) of snippets (N, F, 3, H, W) in [0, 1]."""
-    found: Tensor = net(snippets)[0]
-    return found
+    return F.adaptive_avg_pool2d(net.backbone(net.see(clip)[0]), pool_grid).flatten(1)
 
 
 def load_backbone(net: UfStream, weights: Mapping[str, Tensor]) -> None:
@@ -133,28 +143,13 @@ def load_backbone(net: UfStream, weights: Mapping[str, Tensor]) -> None:
     load_weights(net.backbone, weights, leave_out=("fc.",))
 
 
-def parameter_groups(net: UfFlow | UfStream, weight_decay: float) -> list[dict[str, Any]]:
-    """Groups for the optimiser with `rate`, the step size beside the recipe's; frozen parameters are in none.
-
-    Only kernels decay, not biases and norms. The last layer has rate 1, the first convolution and its norm stem_rate.
-    """
-    if isinstance(net, UfFlow):
-        return _decayed(net.parameters(), 1.0, weight_decay)
-    config, backbone = net.config, net.backbone
-    assert backbone.fc is not None
-    stem = [*backbone.conv1.parameters(), *backbone.bn1.parameters()]
-    stages = (backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4)
-    body = [parameter for stage in stages for parameter in stage.parameters()]
-    groups = _decayed(backbone.fc.parameters(), 1.0, weight_decay)
-    groups += _decayed(stem, config.stem_rate, weight_decay) + _decayed(body, config.backbone_rate, weight_decay)
-    if config.stage == "joint" and net.flow is not None:
-        groups += _decayed(net.flow.parameters(), config.flow_rate, weight_decay)
-    return groups
-
-
-def _decayed(parameters: Iterable[nn.Parameter], rate: float, weight_decay: float) -> list[dict[str, Any]]:
-    every = list(parameters)
-    return [
-        {"params": [p for p in every if p.ndim > 1], "rate": rate, "weight_decay": weight_decay},
-        {"params": [p for p in every if p.ndim == 1], "rate": rate, "weight_decay": 0.0},
-    ]
+def parts(net: UfStream) -> dict[str, list[nn.Module]]:
+    """What is trained at a rate of its own: head, stem (first convolution and its norm), encoder, and flow if any."""
+    body = net.backbone
+    assert body.fc is not None
+    found: dict[str, list[nn.Module]] = {
+        "head": [body.fc],
+        "stem": [body.conv1, body.bn1],
+        "encoder": [body.layer1, body.layer2, body.layer3, body.layer4],
+    }
+    return found | ({"flow": [net.flow]} if net.flow is not None else {})

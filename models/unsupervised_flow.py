@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..schemas.uf_tsn import UfTsnSection
 from .backward_warp import backward_warp, enlarge_flow
 from .flow_consistency import consistent
 from .soft_census import census_error
 from .uf_flow import FINEST, UfFlow
+
+if TYPE_CHECKING:
+    from ..schemas.uf_tsn import UfTsnSection
 
 CONSISTENT_ALPHA, CONSISTENT_SLACK_PX = 0.01, 0.7
 """UnFlow's bound of the forward-backward check; its beta of 0.5 px² is the slack squared."""

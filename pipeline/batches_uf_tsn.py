@@ -77,18 +77,20 @@ def read_snippets(clips: RgbSource, sample: TrainSample, ref: ClipRef, config: U
 
 
 def read_test_snippets(
-    clips: RgbSource, sample: TrainSample, segments: int, crops: int, config: UfTsnSection
+    clips: RgbSource, sample: TrainSample, numbers: Sequence[Sequence[int]], crops: int, config: UfTsnSection
 ) -> Float:
-    """Snippets of the middles of equal segments, cut `crops` times each: (segments * crops, F, 3, S, S) in [0, 1].
+    """Snippets of these frames, each cut `crops` times: (N * crops, F, 3, S, S) in [0, 1], a snippet's cuts together.
 
-    crops = 1: the centre; 10: it and the corners, and all of them mirrored.
+    crops = 1: the centre; 10: the corners and it, and all five mirrored.
     """
-    frames = _read_once(clips, sample, middle_snippets(sample.num_frames, segments, config), config)
+    frames = _read_once(clips, sample, numbers, config)
     places = (CENTRE,) if crops == 1 else (*_CORNERS, CENTRE)
     cuts = [_cut(frames, config.crop, config.crop, place) for place in places]
     inputs = [_network_input(cut, flip) for flip in ((False,) if crops == 1 else (False, True)) for cut in cuts]
-    snippets = [cut.reshape(segments, -1, 3, config.crop, config.crop) for cut in inputs]
-    return np.stack(snippets, axis=1).reshape(segments * crops, -1, 3, config.crop, config.crop)
+    side = (3, config.crop, config.crop)
+    return np.stack([cut.reshape(len(numbers), -1, *side) for cut in inputs], axis=1).reshape(
+        len(numbers) * crops, -1, *side
+    )
 
 
 def random_snippets(num_frames: int, config: UfTsnSection, generator: np.random.Generator) -> list[list[int]]:
@@ -100,9 +102,10 @@ def random_snippets(num_frames: int, config: UfTsnSection, generator: np.random.
 
 
 def middle_snippets(num_frames: int, segments: int, config: UfTsnSection) -> list[list[int]]:
-    """Frame numbers of the snippets in the middle of equal segments."""
+    """Frame numbers of the snippets in the middle of equal segments; those that coincide are made once."""
     room = max(1, num_frames - (config.snippet_frames - 1) * config.stride)
-    return [_snippet(int((segment + 0.5) * room / segments), num_frames, config) for segment in range(segments)]
+    starts = sorted({int((segment + 0.5) * room / segments) for segment in range(segments)})
+    return [_snippet(start, num_frames, config) for start in starts]
 
 
 def reduce_frames(frames: Frames, config: UfTsnSection) -> Frames:

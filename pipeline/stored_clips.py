@@ -94,6 +94,7 @@ class Entries:
         self._shards: dict[int, dict[str, bytes]] = {}
 
     def of(self, sample: TrainSample) -> SampleEntry:
+        """The entry of a sample."""
         if sample.shard not in self._shards:
             report = read_report(self._store, self._folder, sample.shard)
             self._shards[sample.shard] = {e.key: zlib.compress(e.model_dump_json().encode(), 1) for e in report.samples}

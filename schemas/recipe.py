@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from .atomic_flow import AtomicFlowSection
 from .section import Count, Positive, Probability, Section
 from .training import FinetuneSection, ModelName, TrainSection
+from .uf_tsn import UfTsnSection
 
 DigitSpeed = Annotated[float, Field(gt=0, le=36)]
 
@@ -233,6 +234,12 @@ class EvaluateSection(Section):
     """How a fine-tuned classifier is scored."""
 
     num_clips: int = Field(10, ge=1, le=1000, description="evenly spaced clips of a sample, averaged [count]")
+    crops: Literal[1, 10] = Field(
+        1, description="uf-tsn: the centre of each clip, or its corners too and all five mirrored, averaged [count]"
+    )
+    average: Literal["softmax", "scores"] = Field(
+        "softmax", description="what is averaged over clips: probabilities, or the scores before the softmax"
+    )
     batch: int = Field(16, ge=1, le=4096, description="clips in one forward pass [count]")
 
 
@@ -269,14 +276,19 @@ class Recipe(Section):
     codebook: CodebookSection = CodebookSection()
     train: TrainSection = TrainSection()
     atomic_flow: AtomicFlowSection = AtomicFlowSection()
+    uf_tsn: UfTsnSection = UfTsnSection()
     finetune: FinetuneSection = FinetuneSection()
     evaluate: EvaluateSection = EvaluateSection()
     embed: EmbedSection = EmbedSection()
     classify: ClassifySection = ClassifySection()
 
-    def network(self, model: ModelName) -> AtomicFlowSection:
+    def network(self, model: ModelName) -> AtomicFlowSection | UfTsnSection:
         """The section of a model's input and sizes."""
-        return {"atomic-flow": self.atomic_flow}[model]
+        sections: dict[str, AtomicFlowSection | UfTsnSection] = {
+            "atomic-flow": self.atomic_flow,
+            "uf-tsn": self.uf_tsn,
+        }
+        return sections[model]
 
 
 def canonical_hash(value: object) -> str:

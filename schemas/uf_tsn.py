@@ -6,14 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .section import Count, Positive, Probability, Section
+from .section import Count, Positive, Section
 
 BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 Scale = Annotated[float, Field(ge=0.1, le=10)]
 
 
 class UfTsnSection(Section):
-    """UF-TSN (ICASSP 2021); the defaults of the flow network are what gives its 5.7 M parameters."""
+    """UF-TSN (ICASSP 2021); the defaults of the flow network are what gives its 5.7 M parameters.
+
+    The flow stage follows the schedule of `[train]`, the others that of `[finetune]`: head_rate is the last layer's,
+    encoder_rate that of the backbone behind its first convolution.
+    """
 
     stage: Literal["flow", "classifier", "joint"] = Field(
         "flow",
@@ -32,8 +36,8 @@ class UfTsnSection(Section):
     cost_volume: bool = Field(True, description="false: estimators see the warped features themselves (ablation)")
     normalise_costs: bool = Field(
         True,
-        description="features go into the cost volume with mean 0 and variance 1 over each map; without it costs hardly "
-        "differ from place to place at the start, and learning stalls",
+        description="features go into the cost volume with mean 0 and variance 1 over each map; without it costs "
+        "hardly differ from place to place at the start, and learning stalls",
     )
     multi_scale: bool = Field(True, description="false: one level at 1/4 of the frame, nothing is warped (ablation)")
     lambda_diff: float = Field(1.0, ge=0, description="weight λ1 of the ℓ1 photometric loss, colours in [0, 1]")
@@ -74,12 +78,10 @@ class UfTsnSection(Section):
         description="classifier, joint: what becomes the training crop is drawn at one of these times its size, at "
         "most the whole frame [ratio]",
     )
-    dropout: Probability = Field(0.5, description="share of the pooled features dropped before the last layer")
-    stem_rate: Probability = Field(
-        1.0, description="step size of the backbone's first convolution and its norm beside the last layer's"
+    stem_rate: float = Field(
+        1e-3, gt=0, description="classifier, joint: Adam step size of the backbone's first convolution and its norm"
     )
-    backbone_rate: Probability = Field(1.0, description="step size of its other layers beside the last layer's")
-    flow_rate: Probability = Field(0.1, description="joint: step size of the flow network beside the last layer's")
+    flow_rate: float = Field(1e-5, gt=0, description="joint: Adam step size of the flow network")
     lambda_flow: float = Field(0.1, ge=0, description="joint: weight of the unsupervised loss beside cross-entropy")
 
     @model_validator(mode="after")
@@ -93,8 +95,8 @@ class UfTsnSection(Section):
             )
         if not self.lambda_diff + self.lambda_census:
             raise ValueError("lambda_diff and lambda_census are both 0: nothing would be compared")
-        if self.stage == "joint" and self.stream == "spatial":
-            raise ValueError("the spatial stream has no flow to train jointly: stage is classifier")
+        if self.stage != "classifier" and self.stream == "spatial":
+            raise ValueError("the spatial stream has no flow to train: stage is classifier")
         return self
 
     @property

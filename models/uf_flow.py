@@ -11,7 +11,6 @@ Shapes: N pairs of frames, H x W pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-
 from typing import TYPE_CHECKING
 
 import torch

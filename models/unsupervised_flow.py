@@ -9,7 +9,6 @@ grey and coloured images weigh the same. Shapes: N pairs, H x W pixels of a leve
 from __future__ import annotations
 
 from collections.abc import Sequence
-
 from typing import TYPE_CHECKING
 
 import torch

@@ -97,10 +97,12 @@ def shard(
 @main.command()
 @click.option(
     "--method",
-    type=click.Choice(("pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow")),
+    type=click.Choice(("pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow", "learned")),
     default=None,
-    help="pd: scene flow; the others: optical flow [default: pd where there is depth, else dis].",
+    help="pd: scene flow; the others: optical flow; learned: by a trained run [default: pd where there is depth, "
+    "else dis].",
 )
+@click.option("--run", "run_name", default=None, metavar="RUN|STORE:RUN", help="learned: the run that estimates it.")
 @click.option("--name", callback=plain_name, default=None, help="Name of the artefact [default: the method].")
 @click.option(
     "--preview", metavar="KEY", default=None, help="Only draw the flow of one pair of this sample, with this recipe."
@@ -124,13 +126,14 @@ def flow(
     recipe: MakeRecipe,
     options: RunOptions,
     method: str | None,
+    run_name: str | None,
     name: str | None,
     preview: str | None,
     pair: int | None,
     out: Path | None,
 ) -> StageResult | None:
     """Estimate the motion between frames: RGB-D scene flow, or optical flow."""
-    chosen = recipe(("flow.method", method))
+    chosen = recipe(("flow.method", method), ("flow.run", run_name))
     if preview is not None:
         from .flow_preview import preview_flow
 
@@ -334,7 +337,22 @@ def predict(run_name: str | None, key: str | None, start: int | None, out: Path 
 
 
 @main.command()
-@click.option("--run", "run_name", default=None, help="Classifier to score.")
+@click.option("--run", "run_name", default=None, help="Classifier to score; with --on flow a run that estimates flow.")
+@click.option("--with", "with_run", default=None, metavar="RUN", help="Another classifier, whose scores are added.")
+@click.option(
+    "--weights",
+    default=None,
+    metavar="A:B|held-out",
+    help="With --with: weights of the two [default: 1:1]; held-out = the best on what both held out of training.",
+)
+@click.option(
+    "--on",
+    type=click.Choice(("action", "flow")),
+    default="action",
+    show_default=True,
+    help="Classes of recordings; or warped l1 and census error of flow, beside OpenCV's methods on the same pairs.",
+)
+@click.option("--pairs", type=click.IntRange(1), default=None, help="With --on flow: pairs, at most [default: 200].")
 @click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
 @click.option("--allow-leak", is_flag=True, help="Score although training saw test recordings; the figure is marked.")
 @gpus_option
@@ -344,13 +362,32 @@ def evaluate(
     recipe: MakeRecipe,
     options: RunOptions,
     run_name: str | None,
+    with_run: str | None,
+    weights: str | None,
+    on: str,
+    pairs: int | None,
     protocol: str | None,
     allow_leak: bool,
-) -> StageResult:
-    """Score a fine-tuned classifier on test recordings, clips averaged."""
-    from .evaluate import evaluate as run
+) -> StageResult | None:
+    """Score a fine-tuned classifier on test recordings, clips averaged; or the flow that a run estimates."""
+    if (on == "flow" and (with_run or weights or allow_leak)) or (on != "flow" and pairs):
+        raise click.UsageError("--on flow takes --pairs, and none of --with, --weights and --allow-leak")
+    if on == "flow":
+        from .evaluate_flow import evaluate_flow
 
-    return run(store, recipe(), run_name, protocol, options, allow_leak)
+        evaluate_flow(store, run_name, protocol, pairs or 200, options)
+        return None
+    if with_run is None:
+        if weights is not None:
+            raise click.UsageError("--weights goes with --with RUN")
+        from .evaluate import evaluate as run
+
+        return run(store, recipe(), run_name, protocol, options, allow_leak)
+    if run_name is None:
+        raise click.UsageError("--with RUN adds its scores to those of --run RUN: give both")
+    from .fuse import evaluate_fused
+
+    return evaluate_fused(store, recipe(), (run_name, with_run), weights or "1:1", protocol, options, allow_leak)
 
 
 @main.command()

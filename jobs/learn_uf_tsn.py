@@ -83,11 +83,9 @@ def _restore_stream(network: UfTsnSection, model: dict[str, Tensor]) -> nn.Modul
 
 
 def restore_estimator(network: UfTsnSection, model: dict[str, Tensor]) -> UfFlow:
-    """The flow network of a checkpoint of any stage that has one; one clear error for the spatial stream's."""
+    """The flow network of a checkpoint of the flow stage, or of a temporal stream."""
     prefix = "" if network.stage == "flow" else "flow."
     weights = {name.removeprefix(prefix): value for name, value in model.items() if name.startswith(prefix)}
-    if network.stage != "flow" and network.stream == "spatial":
-        raise MotionpipeError("this run is a spatial stream, which estimates no flow; name a run of --stage flow")
     net = UfFlow(network)
     net.load_state_dict(weights)
     return net.eval()

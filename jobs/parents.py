@@ -47,10 +47,17 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
                 yield f"runs/{artefact.identity.data['run']}", None if untrained else made_from
             case "init" if ":" not in artefact.info["init"]:  # a run of another store is not looked after
                 yield f"runs/{artefact.info['init']}", made_from
-            case "run":
-                yield f"runs/{artefact.name.split('/', 1)[0]}", made_from
+            case "run" if ":" not in (run := _run_of(artefact)):  # a run of another store is not looked after
+                yield f"runs/{run}", made_from
+            case "first" | "second":
+                yield f"evaluations/{artefact.info[name]}/{artefact.identity.data['protocol']}", made_from
             case "embeddings":
                 yield f"embeddings/{artefact.name.split('/', 1)[0]}", made_from
+
+
+def _run_of(artefact: Artefact) -> str:
+    """The run that estimated a flow, or that an evaluation scored."""
+    return str(artefact.identity.section["run"]) if artefact.kind == "flow" else artefact.name.split("/", 1)[0]
 
 
 def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefact]) -> str:
@@ -67,13 +74,23 @@ def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefac
         "runs": ["train-cluster", "--name", name, *_run_words(artefact)],
         "embeddings": ["embed", "--run", str(data.get("run")), "--name", name.removesuffix("@init")],
         "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],
-        "evaluations": ["evaluate", "--run", name.split("/", 1)[0], "--protocol", str(data.get("protocol"))],
+        "evaluations": ["evaluate", *_scored_words(artefact), "--protocol", str(data.get("protocol"))],
     }[artefact.kind]
     recipe = ["--recipe", f"{store.uri}/{artefact.folder}/recipe.toml"] if store.is_local else []
     return shlex.join(["motionpipe", *words, *recipe, "--store", store.uri])
 
 
+def _scored_words(artefact: Artefact) -> list[str]:
+    if "first" in artefact.info:
+        weights = str(artefact.identity.data.get("weights"))
+        return ["--run", artefact.info["first"], "--with", artefact.info["second"], "--weights", weights]
+    return ["--run", artefact.name.split("/", 1)[0]]
+
+
 def _run_words(artefact: Artefact) -> list[str]:
+    if artefact.identity.data.get("model") == "uf-tsn":
+        init = artefact.info.get("init", "none")
+        return [] if init == "none" else ["--init", str(init)]
     if artefact.identity.stage == "finetune":
         return ["--task", "classify", "--init", str(artefact.info.get("init"))]
     return ["--codebook", str(artefact.info.get("codebook"))]

@@ -115,11 +115,12 @@ class ShardSection(Section):
 class FlowSection(Section):
     """How motion between frames is estimated."""
 
-    method: Literal["auto", "pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow"] = Field(
+    method: Literal["auto", "pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow", "learned"] = Field(
         "auto",
-        description="pd: RGB-D scene flow; the others: optical flow with OpenCV's defaults; auto: pd where any sample "
-        "has depth, else dis",
+        description="pd: RGB-D scene flow; learned: by the flow network of `run`; the others: optical flow with "
+        "OpenCV's defaults; auto: pd where any sample has depth, else dis",
     )
+    run: str | None = Field(None, description="learned: the run, of this store or STORE:RUN, that estimates the flow")
     step_s: float = Field(
         0.1, gt=0, le=10, description="time from a frame to its partner; stride = round(step_s * fps) [s]"
     )
@@ -180,6 +181,12 @@ class FlowSection(Section):
         if bounds[0] >= bounds[1]:
             raise ValueError("the nearest depth comes first")
         return bounds
+
+    @model_validator(mode="after")
+    def _run_is_for_learned(self) -> FlowSection:
+        if (self.method == "learned") != (self.run is not None):
+            raise ValueError("method = learned needs a run (--run RUN), and no other method takes one")
+        return self
 
     def stride_at(self, fps: float) -> int:
         """Frames between the two of a pair in a recording of `fps` frames a second."""

@@ -1,4 +1,4 @@
-"""`motionpipe evaluate --on flow`: what flow leaves unexplained on test pairs, beside OpenCV's methods on the same pairs.
+"""`motionpipe evaluate --on flow`: what flow leaves unexplained on test pairs, beside OpenCV's methods on the same.
 
 No artefact: figures and picture lie in report/flow-quality/ and are made anew by each call.
 """

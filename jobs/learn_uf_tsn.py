@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from ..models import uf_tsn
@@ -39,7 +38,7 @@ def _begin(net: nn.Module, job: TrainJob, epoch: int) -> dict[str, float]:
 def _build_stream(job: TrainJob) -> nn.Module:
     """Weights of the run that it begins from: of the flow network alone, or of the whole stream."""
     assert job.finetune is not None
-    net = uf_tsn.UfStream(job.network, torch.tensor(list(job.labels)), job.finetune.dropout)
+    net = uf_tsn.build(job.network, job.labels, job.finetune.dropout)
     if job.init:
         begun = load_checkpoint(*job.init)["model"]
         (net if job.network.stage == "joint" else net.get_submodule("flow")).load_state_dict(begun)
@@ -77,7 +76,7 @@ def _restore_flow(network: UfTsnSection, model: dict[str, Tensor]) -> nn.Module:
 
 
 def _restore_stream(network: UfTsnSection, model: dict[str, Tensor]) -> nn.Module:
-    net = uf_tsn.UfStream(network, model["labels"], 0.0)
+    net = uf_tsn.build(network, model["labels"].tolist())
     net.load_state_dict(model)
     return net.eval()
 
@@ -145,7 +144,7 @@ def _features(net: uf_tsn.UfStream, shown: Tensor, pool_grid: int) -> Tensor:
 FLOW = Learner(
     open=_open,
     modality=lambda network: "rgb",
-    build=lambda job: UfFlow(job.network),
+    build=lambda job: uf_tsn.build(job.network),
     groups=_groups,
     begin=_begin,
     starts=_seeds,

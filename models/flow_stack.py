@@ -19,9 +19,3 @@ def stack_flow(flow: Tensor, length: int, clip: float) -> Tensor:
     """
     scaled = flow.clamp(-clip, clip) / (2 * clip * FLOW_STD)
     return scaled.view(-1, length * 2, *flow.shape[2:])
-
-
-def mirror_flow(flow: Tensor) -> Tensor:
-    """The flow (…, 2, H, W) of mirrored frames: mirrored, and what went right goes left."""
-    mirrored = flow.flip(-1)
-    return mirrored * mirrored.new_tensor((-1.0, 1.0)).view(2, 1, 1)

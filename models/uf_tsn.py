@@ -12,7 +12,7 @@ Shapes: B clips, K segments, a snippet of F frames of each (L + 1 or 1), S side 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,11 @@ class UfStream(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.stage == "joint"):
             flows = self.flow.along(snippets)
             return stack_flow(enlarge_flow(flows[0], FINEST), self.config.stack, self.config.flow_clip), flows
+
+
+def build(config: UfTsnSection, labels: Sequence[int] = (), dropout: float = 0.0) -> UfFlow | UfStream:
+    """The flow network (stage flow), or a stream that tells the classes `labels` apart; weights by torch's seed."""
+    return UfFlow(config) if config.stage == "flow" else UfStream(config, torch.tensor(list(labels)), dropout)
 
 
 def freeze_all_but_head(net: UfStream, frozen: bool) -> None:

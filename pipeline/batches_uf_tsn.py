@@ -57,12 +57,20 @@ def build_batch(
 
 
 def read_pair(clips: RgbSource, sample: TrainSample, ref: ClipRef, config: UfTsnSection) -> Float:
-    """Two frames of a recording as one snippet (1, 2, 3, S, S) in [0, 1], up to `farthest` strides apart."""
+    """Two frames of a recording as one snippet (1, 2, 3, S, S) in [0, 1], up to `farthest` strides and `pan` px apart."""
     generator = np.random.default_rng(ref.start)
     apart = config.stride * int(generator.integers(1, config.farthest + 1))
     first = int(generator.integers(max(1, sample.num_frames - apart)))
     frames = _read(clips, sample, [first, min(first + apart, sample.num_frames - 1)], config)
-    return _network_input(_cut(frames, config.crop, config.crop, (ref.crop_y, ref.crop_x)), ref.flip)[None]
+    corner = _corner(frames, config.crop, (ref.crop_y, ref.crop_x))
+    panned = generator.integers(-config.pan, config.pan + 1, 2) * int(generator.random() < 0.5)
+    room = np.array(frames.shape[1:3]) - config.crop
+    moved = np.clip(corner + panned, 0, room)
+    pair = [
+        frame[top : top + config.crop, left : left + config.crop]
+        for frame, (top, left) in zip(frames, (corner, moved), strict=True)
+    ]
+    return _network_input(np.stack(pair), ref.flip)[None]
 
 
 def read_snippets(clips: RgbSource, sample: TrainSample, ref: ClipRef, config: UfTsnSection) -> Float:
@@ -144,12 +152,16 @@ def _read_once(
 
 def _cut(frames: Frames, side: int, crop: int, place: tuple[float, float]) -> Frames:
     """A square of `side` px of frames (T, H, W, 3), at fractions of the room it has, resized to `crop`."""
-    top, left = (
-        min(int(part * (length - side + 1)), length - side)
-        for part, length in zip(place, frames.shape[1:3], strict=True)
-    )
+    top, left = _corner(frames, side, place)
     square = frames[:, top : top + side, left : left + side]
     return square if side == crop else resized(square, crop, crop)
+
+
+def _corner(frames: Frames, side: int, place: tuple[float, float]) -> tuple[int, int]:
+    """Top and left of a square of `side` px at fractions of the room that it has."""
+    rooms = (frames.shape[1] - side, frames.shape[2] - side)
+    top, left = (min(int(part * (room + 1)), room) for part, room in zip(place, rooms, strict=True))
+    return top, left
 
 
 def _network_input(frames: npt.NDArray[Any], flip: bool) -> Float:

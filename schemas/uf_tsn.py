@@ -67,6 +67,13 @@ class UfTsnSection(Section):
     farthest: int = Field(
         1, ge=1, le=100, description="flow: pairs are drawn from 1 to so many strides apart [strides]"
     )
+    pan: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="flow: the second crop of half of the pairs is displaced by up to so much along each axis, as if "
+        "the camera had panned, so that there is motion to learn from where recordings stand still [px]",
+    )
     segments: int = Field(3, ge=1, le=64, description="equal parts of a recording, a snippet of each a clip [count]")
     stack: int = Field(5, ge=1, le=32, description="flows L of a temporal snippet, of L + 1 frames [count]")
     flow_clip: Positive = Field(20.0, description="flow is clipped here before it is classified [px]")

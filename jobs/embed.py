@@ -19,7 +19,7 @@ from ..pipeline.score_clips import ClipScorer
 from ..pipeline.store import Store
 from ..pipeline.write_shard import ShardWork, write_rows_shard
 from ..schemas.embedding import EmbeddingRow, embedding_schema
-from ..schemas.errors import BadSampleError
+from ..schemas.errors import BadSampleError, MotionpipeError
 from ..schemas.recipe import EmbedSection, Recipe
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Identity, Manifest, SampleEntry
@@ -39,6 +39,8 @@ def embed(store: Store, recipe: Recipe, run: str | None, name: str | None, optio
     run = run or only_artefact(store, "runs", "--run", "motionpipe train-cluster")
     files = RunFiles(store, run)
     trained = read_manifest(store, files.folder, "motionpipe train-cluster --name …")
+    if learner_of(trained).features is None:
+        raise MotionpipeError(f"run {run} has no features, it estimates flow; train a stream on it: --stage classifier")
     name = name or (run if recipe.embed.per == "clip" else f"{run}-frame")
     weights = {name: f"{files.folder}/{trained.shards[0].file}", f"{name}@init": files.initial()}
     mention_idle_gpu(options)
@@ -95,13 +97,15 @@ def embed_worker(
 def load_scorer(store: Store, trained: Manifest, checkpoint: str, embed: EmbedSection, device: str) -> ClipScorer:
     """The network of a checkpoint, ready to embed."""
     learner, network = learner_of(trained), network_of(trained)
+    features = learner.features
+    assert features is not None
     net = learner.restore(network, load_checkpoint(store, checkpoint)["model"]).to(device)
     clips = learner.open(store, None, flow_of(trained).cell, network)
     frames = embed.clip_frames if embed.per == "clip" else 1
     return ClipScorer(
         cut=lambda sample: learner.cut(network, sample, embed.num_clips, frames),
         show=lambda sample, numbers: learner.show(network, clips, sample, numbers),
-        forward=lambda shown: learner.features(net, shown, embed.pool_grid),
+        forward=lambda shown: features(net, shown, embed.pool_grid),
         batch=embed.batch,
         device=torch.device(device),
     )

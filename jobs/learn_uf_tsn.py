@@ -13,7 +13,6 @@ from ..models.weight_groups import weight_groups
 from ..pipeline.clip_plan import ClipRef, Starts, TrainSample
 from ..pipeline.frame_input import Float
 from ..pipeline.store import Store
-from ..schemas.errors import MotionpipeError
 from .learner import Learner
 from .run_files import load_checkpoint
 from .train_job import TrainJob
@@ -133,14 +132,6 @@ def _show_crops(
     return read_test_snippets(clips, sample, numbers, 10, network)
 
 
-def _no_features(net: nn.Module, shown: Tensor, pool_grid: int) -> Tensor:
-    raise MotionpipeError("a run of stage flow estimates flow and has no features; train a stream: --stage classifier")
-
-
-def _features(net: uf_tsn.UfStream, shown: Tensor, pool_grid: int) -> Tensor:
-    return uf_tsn.features(net, shown, pool_grid)
-
-
 FLOW = Learner(
     open=_open,
     modality=lambda network: "rgb",
@@ -154,7 +145,7 @@ FLOW = Learner(
     restore=_restore_flow,
     cut=_cut,
     show=_show,
-    features=_no_features,
+    features=None,
 )
 
 STREAM = Learner(
@@ -170,6 +161,6 @@ STREAM = Learner(
     restore=_restore_stream,
     cut=_cut,
     show=_show,
-    features=_features,
+    features=uf_tsn.features,
     show_crops=_show_crops,
 )

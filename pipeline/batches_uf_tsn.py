@@ -57,7 +57,7 @@ def build_batch(
 
 
 def read_pair(clips: RgbSource, sample: TrainSample, ref: ClipRef, config: UfTsnSection) -> Float:
-    """Two frames of a recording as one snippet (1, 2, 3, S, S) in [0, 1], up to `farthest` strides and `pan` px apart."""
+    """Two frames as one snippet (1, 2, 3, S, S) in [0, 1], up to `farthest` strides and `pan` px apart."""
     generator = np.random.default_rng(ref.start)
     apart = config.stride * int(generator.integers(1, config.farthest + 1))
     first = int(generator.integers(max(1, sample.num_frames - apart)))

@@ -103,8 +103,10 @@ def _protocol(store: Store, asked: str | None, embeddings: Manifest) -> Protocol
     plan = planned_by_recording(store)
     dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
     name = resolve_protocol(dataset, asked)
-    trained_on, run = embeddings.identity.data["trained_on"], embeddings.identity.data["run"]
-    seen = recordings_in(plan, trained_on, "train") & recordings_in(plan, name, "test")
+    made = embeddings.identity.data
+    trained_on, run = made["trained_on"], made["run"]
+    own = made["dataset"] == dataset
+    seen = recordings_in(plan, trained_on, "train") & recordings_in(plan, name, "test") if own else frozenset[str]()
     leak = f"run {run} was trained on {trained_on}, with {len(seen)} test recordings of {name}" if seen else ""
     return Protocol(name, plan, leak)
 

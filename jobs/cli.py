@@ -275,7 +275,9 @@ def train_cluster(
 
 
 @main.command()
-@click.option("--run", "run_name", default=None, help="Run to embed with.")
+@click.option(
+    "--run", "run_name", default=None, metavar="RUN|STORE:RUN", help="Run to embed with, of this or another store."
+)
 @click.option(
     "--per", type=click.Choice(("clip", "frame")), default=None, help="A row for each clip, or for each single frame."
 )

@@ -76,7 +76,7 @@ def default_name(flow_name: str, flow_components: int, config: CodebookSection) 
     return f"{flow_name}-{config.kind}-{codebook_size(components, config)}{dropped}"
 
 
-def export_learned(store: Store, recipe: Recipe, run: str, checkpoint: str, options: RunOptions) -> None:
+def export_learned(store: Store, recipe: Recipe, run: str, checkpoint: str, options: RunOptions) -> list[StageResult]:
     """Write the centres that a finished run has learned as codebook RUN@learned, with targets, unless these stand.
 
     MotionpipeError where those of another run of this name stand.
@@ -98,7 +98,7 @@ def export_learned(store: Store, recipe: Recipe, run: str, checkpoint: str, opti
     with artefact_lock(store, folder):
         open_artefact(store, folder, identity, recipe, {"flow": begun["flow"]})
         if store.exists(f"targets/{book}/manifest.json"):
-            return
+            return []
         entries = _training_entries(store, begun["flow"], flow, begun["protocol"])
         training = _training_flow(store, begun["flow"], flow, entries)
         learned = codebook_of(load_checkpoint(store, checkpoint)["model"])
@@ -107,7 +107,7 @@ def export_learned(store: Store, recipe: Recipe, run: str, checkpoint: str, opti
         if not store.exists(f"{folder}/report.json"):
             save_codebook(training, folder, identity, config, fitted, begun["flow_statistics"], options)
             click.echo(_summary(store, folder))
-        _write_targets(store, recipe, book, begun["flow"], flow, options)
+        return [_write_targets(store, recipe, book, begun["flow"], flow, options)]
 
 
 def read_codebook(store: Store, book: str) -> tuple[Codebook, str]:

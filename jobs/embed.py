@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ from ..schemas.recipe import EmbedSection, Recipe
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Identity, Manifest, SampleEntry
 from .device import mention_idle_gpu, require_device
+from .find_run import find_run, run_text
 from .flow import shard_sizes
 from .options import RunOptions
 from .run_files import RunFiles, load_checkpoint
@@ -36,35 +38,47 @@ MADE_BY = "motionpipe embed"
 def embed(store: Store, recipe: Recipe, run: str | None, name: str | None, options: RunOptions) -> list[StageResult]:
     """Embed every sample with the run's last weights, and with its step-0 weights beside them."""
     shards = read_manifest(store, SHARDS, "motionpipe shard")
-    run = run or only_artefact(store, "runs", "--run", "motionpipe train-cluster")
-    files = RunFiles(store, run)
-    trained = read_manifest(store, files.folder, "motionpipe train-cluster --name …")
+    files = find_run(store, run or only_artefact(store, "runs", "--run", "motionpipe train-cluster"), "--run")
+    trained = read_manifest(files.store, files.folder, "motionpipe train-cluster --name …")
+    trained_in = read_manifest(files.store, SHARDS, "motionpipe shard")
     if learner_of(trained).features is None:
-        raise MotionpipeError(f"run {run} has no features, it estimates flow; train a stream on it: --stage classifier")
-    name = name or (run if recipe.embed.per == "clip" else f"{run}-frame")
+        raise MotionpipeError(
+            f"run {files.name} has no features, it estimates flow; train a stream on it: --stage classifier"
+        )
+    name = name or (files.name if recipe.embed.per == "clip" else f"{files.name}-frame")
     weights = {name: f"{files.folder}/{trained.shards[0].file}", f"{name}@init": files.initial()}
     mention_idle_gpu(options)
     results = []
     for target, checkpoint in weights.items():
-        sha256 = hashlib.sha256(store.read_bytes(checkpoint)).hexdigest()
+        sha256 = hashlib.sha256(files.store.read_bytes(checkpoint)).hexdigest()
         identity = Identity(
             stage="embed",
             section=recipe.embed.model_dump(mode="json"),
-            data={"run": run, "trained_on": trained.identity.data["protocol"]},
+            data={
+                "run": run_text(store, files),
+                "trained_on": trained.identity.data["protocol"],
+                "dataset": trained_in.identity.data["dataset"],
+            },
             parents={"shards": shards.hash, "checkpoint": sha256},
         )
-        make_worker = partial(
-            embed_worker, store, f"embeddings/{target}", run, checkpoint, sha256, recipe.embed, options.device
-        )
-        sizes = partial(shard_sizes, store, shards)
         folder = f"embeddings/{target}"
+        weight_file = Weights(files, checkpoint, sha256)
+        make_worker = partial(embed_worker, store, folder, weight_file, recipe.embed, options.device)
+        sizes = partial(shard_sizes, store, shards)
         results.append(run_stage(store, folder, identity, recipe, sizes, make_worker, options))
     return results
 
 
-def embed_worker(
-    store: Store, folder: str, run: str, checkpoint: str, sha256: str, embed: EmbedSection, device: str
-) -> Work:
+@dataclass(frozen=True)
+class Weights:
+    """A checkpoint of a run, by its name in the run's store, and its hash."""
+
+    run: RunFiles
+    checkpoint: str
+    sha256: str
+
+
+def embed_worker(store: Store, folder: str, weights: Weights, embed: EmbedSection, device: str) -> Work:
     """The work on one shard: its samples' rows in one Parquet file. The weights are loaded once a worker."""
     import cv2
 
@@ -72,10 +86,11 @@ def embed_worker(
     cv2.setNumThreads(1)
     require_device(device)
     shards = read_manifest(store, SHARDS, "motionpipe shard")
-    trained = read_manifest(store, f"runs/{run}", "motionpipe train-cluster")
-    scorer = load_scorer(store, trained, checkpoint, embed, device)
+    run = run_text(store, weights.run)
+    trained = read_manifest(weights.run.store, weights.run.folder, "motionpipe train-cluster")
+    scorer = load_scorer(store, trained, weights, embed, device)
     modality, flow = learner_of(trained).modality(network_of(trained)), flow_of(trained)
-    metadata = {"run": run, "checkpoint": sha256, "recipe": embed.model_dump_json(), "shards": shards.hash}
+    metadata = {"run": run, "checkpoint": weights.sha256, "recipe": embed.model_dump_json(), "shards": shards.hash}
 
     def build(shard: int, entry: SampleEntry) -> list[EmbeddingRow]:
         require_streams(entry, modality, run)
@@ -94,12 +109,13 @@ def embed_worker(
     )
 
 
-def load_scorer(store: Store, trained: Manifest, checkpoint: str, embed: EmbedSection, device: str) -> ClipScorer:
+def load_scorer(store: Store, trained: Manifest, weights: Weights, embed: EmbedSection, device: str) -> ClipScorer:
     """The network of a checkpoint, ready to embed."""
     learner, network = learner_of(trained), network_of(trained)
     features = learner.features
     assert features is not None
-    net = learner.restore(network, load_checkpoint(store, checkpoint)["model"]).to(device)
+    state = load_checkpoint(weights.run.store, weights.checkpoint)
+    net = learner.restore(network, state["model"]).to(device)
     clips = learner.open(store, None, flow_of(trained).cell, network)
     frames = embed.clip_frames if embed.per == "clip" else 1
     return ClipScorer(

@@ -35,6 +35,7 @@ from .progress import Progress
 from .train_data import network_of
 from .train_uf_tsn import rgb_samples
 
+FOLDER = "report/flow-quality"
 PEERS = ("tv-l1", "dis-fast", "dis", "deepflow")
 SHOWN = ("tv-l1", "dis")
 _PICTURES = 4
@@ -55,7 +56,7 @@ def evaluate_flow(store: Store, run: str | None, protocol: str | None, pairs: in
     """Compare a run's flow with the others' on up to `pairs` consecutive test pairs, say and save the figures."""
     shards = read_manifest(store, SHARDS, "motionpipe shard")
     run = run or only_artefact(store, "runs", "--run", MADE_BY)
-    trained = find_flow_run(store, run)
+    files, trained = find_flow_run(store, run)
     require_device(options.device)
     mention_idle_gpu(options)
     name = resolve_protocol(shards.identity.data["dataset"], protocol or trained.identity.data["protocol"])
@@ -69,7 +70,7 @@ def evaluate_flow(store: Store, run: str | None, protocol: str | None, pairs: in
     chosen = spaced_pairs([sample.num_frames for sample in samples], stride, pairs)
     rows = compare(methods, lambda: read_pairs(store, samples, chosen, stride), len(chosen))
     click.echo("\n".join(table(rows, name)))
-    folder = f"report/flow-quality/{run.replace(':', '_').replace('/', '_')}-{name}"
+    folder = f"{FOLDER}/{files.name}-{name}"
     record = {"run": run, "protocol": name, "pairs": len(chosen), "device": options.device}
     figures = [{"method": row.method, "pairs_per_s": row.pairs_per_s, **asdict(row.quality)} for row in rows]
     store.write_bytes(f"{folder}.json", json.dumps(record | {"rows": figures}, indent=1).encode())

@@ -16,6 +16,7 @@ from ..schemas.atomic_flow import AtomicFlowSection
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import FlowSection, Recipe, canonical_hash
 from ..schemas.report import Identity, Manifest
+from .find_run import find_run, run_text
 from .options import RunOptions
 from .run_files import RunFiles
 from .run_training import Artefact, require_runnable, run_training
@@ -31,8 +32,7 @@ ENCODER = ("modality", "frame_short_side", "crop", "cell", "widths", "hidden", "
 class Init:
     """A finished pre-training run that gives the encoder's weights."""
 
-    store: Store
-    run: str
+    files: RunFiles
     manifest: Manifest
     dataset: str
 
@@ -50,7 +50,7 @@ class Init:
     @property
     def checkpoint(self) -> tuple[Store, str]:
         """Its last weights."""
-        return self.store, f"runs/{self.run}/{self.manifest.shards[0].file}"
+        return self.files.store, f"{self.files.folder}/{self.manifest.shards[0].file}"
 
 
 def finetune(
@@ -96,7 +96,11 @@ def finetune(
         init=begun.checkpoint if begun else None,
     )
     return run_training(
-        job, samples, Artefact(identity, recipe, {"init": init_name(store, begun)}), options, loop or LoopOptions()
+        job,
+        samples,
+        Artefact(identity, recipe, {"init": run_text(store, begun.files) if begun else "none"}),
+        options,
+        loop or LoopOptions(),
     )
 
 
@@ -107,18 +111,14 @@ def settings_hash(section: dict[str, Any]) -> str:
 
 def find_init(store: Store, init: str, task: str = "pretrain") -> Init:
     """The run RUN of this store, or STORE:RUN of another, of a task; one clear error where it is none to start from."""
-    place, colon, run = init.rpartition(":")
-    other = Store.at(place) if colon else store
-    if colon and not other.exists(SHARDS):
-        raise MotionpipeError(f"--init {init}: {other.uri} holds no store; expected RUN, STORE:RUN or none")
-    folder = RunFiles(other, run).folder
-    manifest = read_manifest(other, folder, "motionpipe train-cluster --name …")
+    files = find_run(store, init, "--init")
+    manifest = read_manifest(files.store, files.folder, "motionpipe train-cluster --name …")
     found = manifest.identity.data["task"]
     if found != task:
         words = {"pretrain": "a pre-training run", "classify": "a classifier"}
-        raise MotionpipeError(f"{folder} in {other.uri} is {words[found]}; --init takes {words[task]} here")
-    shards = read_manifest(other, SHARDS, "motionpipe shard")
-    return Init(other, run, manifest, shards.identity.data["dataset"])
+        raise MotionpipeError(f"{files.folder} in {files.store.uri} is {words[found]}; --init takes {words[task]} here")
+    shards = read_manifest(files.store, SHARDS, "motionpipe shard")
+    return Init(files, manifest, shards.identity.data["dataset"])
 
 
 def resolve_modality(config: AtomicFlowSection, store: Store, shards: Manifest, init: Init | None) -> AtomicFlowSection:
@@ -142,8 +142,10 @@ def require_fit(network: AtomicFlowSection, flow: FlowSection, init: Init) -> No
         f"{name} is {there[name]!r} there and {asked[name]!r} here" for name in asked if asked[name] != there[name]
     ]
     if differing:
-        recipe = f"--recipe {Path(init.store.uri, 'runs', init.run, 'recipe.toml')}"
-        raise MotionpipeError(f"run {init.run} does not fit: {'; '.join(differing)}; give its own recipe: {recipe}")
+        recipe = f"--recipe {Path(init.files.store.uri, init.files.folder, 'recipe.toml')}"
+        raise MotionpipeError(
+            f"run {init.files.name} does not fit: {'; '.join(differing)}; give its own recipe: {recipe}"
+        )
 
 
 def require_classes(samples: Sequence[TrainSample], protocol: str) -> tuple[int, ...]:
@@ -152,10 +154,3 @@ def require_classes(samples: Sequence[TrainSample], protocol: str) -> tuple[int,
     if len(labels) < 2:
         raise MotionpipeError(f"the training part of {protocol} shows {len(labels)} class here; two or more are needed")
     return labels
-
-
-def init_name(store: Store, init: Init | None) -> str:
-    """What a run's info says that it began from."""
-    if init is None:
-        return "none"
-    return init.run if init.store.uri == store.uri else f"{init.store.uri}:{init.run}"

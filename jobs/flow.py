@@ -38,7 +38,7 @@ def flow(store: Store, recipe: Recipe, name: str | None, options: RunOptions) ->
         mention_idle_gpu(options)
     recipe = recipe.model_copy(update={"flow": config})
     folder = f"flow/{name or (config.run.rpartition(':')[2] if config.run else config.method)}"
-    parents = {"shards": shards.hash, **({"run": find_flow_run(store, config.run).hash} if config.run else {})}
+    parents = {"shards": shards.hash, **({"run": find_flow_run(store, config.run)[1].hash} if config.run else {})}
     identity = Identity(stage="flow", section=config.model_dump(mode="json"), data={}, parents=parents)
     make_worker = partial(flow_worker, store, folder, config, options.device)
     sizes = partial(shard_sizes, store, shards)

@@ -7,26 +7,21 @@ from ..pipeline.learned_flow import PairFlow, learned_flow
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from ..schemas.report import Manifest
+from .find_run import find_run
 from .run_files import RunFiles, load_checkpoint
 
 MADE_BY = "motionpipe train-cluster --model uf-tsn --stage flow --name …"
 
 
-def _place(store: Store, run: str) -> tuple[Store, str]:
-    """The store and the name that RUN or STORE:RUN mean."""
-    place, colon, name = run.rpartition(":")
-    return (Store.at(place) if colon else store), name
-
-
-def find_flow_run(store: Store, run: str) -> Manifest:
-    """The manifest of a finished run that estimates flow; one clear error for any other."""
-    other, name = _place(store, run)
-    manifest = read_manifest(other, RunFiles(other, name).folder, MADE_BY)
+def find_flow_run(store: Store, run: str) -> tuple[RunFiles, Manifest]:
+    """A finished run that estimates flow, RUN or STORE:RUN; one clear error for any other."""
+    files = find_run(store, run, "--run")
+    manifest = read_manifest(files.store, files.folder, MADE_BY)
     data = manifest.identity.data
     spatial = data["network"].get("stage") != "flow" and data["network"].get("stream") == "spatial"
     if data["model"] != "uf-tsn" or spatial:
-        raise MotionpipeError(f"run {name} estimates no flow; make one with: {MADE_BY}")
-    return manifest
+        raise MotionpipeError(f"run {files.name} estimates no flow; make one with: {MADE_BY}")
+    return files, manifest
 
 
 def load_flow_run(store: Store, run: str, device: str = "cpu") -> PairFlow:
@@ -34,7 +29,6 @@ def load_flow_run(store: Store, run: str, device: str = "cpu") -> PairFlow:
     from .learn_uf_tsn import restore_estimator
     from .train_data import network_of
 
-    manifest, (other, name) = find_flow_run(store, run), _place(store, run)
-    checkpoint = f"{RunFiles(other, name).folder}/{manifest.shards[0].file}"
-    net = restore_estimator(network_of(manifest), load_checkpoint(other, checkpoint)["model"])
-    return learned_flow(net, device)
+    files, manifest = find_flow_run(store, run)
+    model = load_checkpoint(files.store, f"{files.folder}/{manifest.shards[0].file}")["model"]
+    return learned_flow(restore_estimator(network_of(manifest), model), device)

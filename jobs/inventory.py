@@ -171,3 +171,8 @@ def _scored(store: Store, folder: str) -> Artefact:
     manifest = _manifest(store, folder)
     metrics = json.loads(store.read_bytes(f"{folder}/metrics.json")) if manifest else {}
     return Artefact(folder, identity, info, manifest is not None, manifest=manifest, detail=metrics)
+
+
+def is_elsewhere(run: str) -> bool:
+    """Whether such a text names a run of another store, which this one does not look after."""
+    return ":" in run

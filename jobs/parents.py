@@ -7,28 +7,35 @@ from collections.abc import Iterator, Sequence
 
 from ..pipeline.artefacts import SHARDS
 from ..pipeline.store import Store
-from .inventory import Artefact
+from .inventory import Artefact, is_elsewhere
 
 
 def stale_artefacts(artefacts: Sequence[Artefact]) -> dict[str, str]:
-    """Folder to why it no longer belongs to what stands in the store; `artefacts` in data order."""
+    """Folder to why it no longer belongs to what stands in the store."""
     by_folder = {artefact.folder: artefact for artefact in artefacts}
     stale: dict[str, str] = {}
-    for artefact in artefacts:
-        for folder, made_from in parents(artefact, by_folder):
-            parent = by_folder.get(folder)
-            if parent is None:
-                stale[artefact.folder] = f"its parent {folder} is gone"
-            elif not parent.finished:
-                stale[artefact.folder] = f"its parent {folder} is not finished"
-            elif made_from is not None and current_hash(parent) != made_from:
-                stale[artefact.folder] = f"made from another {folder} than the one that stands here"
-            elif folder in stale:
-                stale[artefact.folder] = f"its parent {folder} is stale"
-            else:
-                continue
-            break
+    found = -1
+    # a learned codebook is made from a run, which comes after codebooks: go on until nothing more is found
+    while len(stale) > found:
+        found = len(stale)
+        for artefact in artefacts:
+            if artefact.folder not in stale and (why := _why_stale(artefact, by_folder, stale)):
+                stale[artefact.folder] = why
     return stale
+
+
+def _why_stale(artefact: Artefact, by_folder: dict[str, Artefact], stale: dict[str, str]) -> str | None:
+    for folder, made_from in parents(artefact, by_folder):
+        parent = by_folder.get(folder)
+        if parent is None:
+            return f"its parent {folder} is gone"
+        if not parent.finished:
+            return f"its parent {folder} is not finished"
+        if made_from is not None and current_hash(parent) != made_from:
+            return f"made from another {folder} than the one that stands here"
+        if folder in stale:
+            return f"its parent {folder} is stale"
+    return None
 
 
 def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tuple[str, str | None]]:
@@ -42,13 +49,13 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
             case "codebook":
                 book = artefact.name if artefact.kind == "targets" else artefact.info["codebook"]
                 yield f"codebook/{book}", made_from
-            case "checkpoint":
+            case "checkpoint" if not is_elsewhere(artefact.identity.data["run"]):
                 untrained = artefact.name.endswith("@init")
                 yield f"runs/{artefact.identity.data['run']}", None if untrained else made_from
-            case "init" if ":" not in artefact.info["init"]:  # a run of another store is not looked after
+            case "init" if not is_elsewhere(artefact.info["init"]):
                 yield f"runs/{artefact.info['init']}", made_from
-            case "run" if ":" not in (run := _run_of(artefact)):  # a run of another store is not looked after
-                yield f"runs/{run}", made_from
+            case "run" if not is_elsewhere(_run_of(artefact)):
+                yield f"runs/{_run_of(artefact)}", made_from
             case "first" | "second":
                 yield f"evaluations/{artefact.info[name]}/{artefact.identity.data['protocol']}", made_from
             case "embeddings":
@@ -89,8 +96,7 @@ def _scored_words(artefact: Artefact) -> list[str]:
 
 def _run_words(artefact: Artefact) -> list[str]:
     if artefact.identity.data.get("model") == "uf-tsn":
-        init = artefact.info.get("init", "none")
-        return [] if init == "none" else ["--init", str(init)]
+        return ["--init", str(artefact.info["init"])] if "init" in artefact.info else []
     if artefact.identity.stage == "finetune":
         return ["--task", "classify", "--init", str(artefact.info.get("init"))]
     return ["--codebook", str(artefact.info.get("codebook"))]

@@ -122,7 +122,7 @@ def _retry_in(
     artefact = artefacts[folder]
     if artefact.manifest is None:
         raise MotionpipeError(f"{folder} is not finished; finish it first, its rejects are attempted again after that")
-    stage = _stage_of(store, artefacts, artefact, options)
+    stage = stage_of(store, artefacts, artefact, options)
     for line in artefact.manifest.shards:
         own = {r.key for r in read_report(store, folder, line.shard).rejects} & keys if line.rejected else set()
         if own:
@@ -132,7 +132,7 @@ def _retry_in(
     return stage()
 
 
-def _stage_of(
+def stage_of(
     store: Store, artefacts: dict[str, Artefact], artefact: Artefact, options: RunOptions
 ) -> Callable[[], Sequence[StageResult]]:
     """The stage that made the artefact, with the recipe that lies beside it."""
@@ -151,6 +151,12 @@ def _stage_of(
             from .flow import flow
 
             return lambda: [flow(store, recipe, name, options)]
+        case "targets" if name.endswith("@learned"):
+            from .codebook import export_learned
+            from .run_files import RunFiles
+
+            run = name.removesuffix("@learned")
+            return lambda: export_learned(store, recipe, run, RunFiles(store, run).checkpoints()[-1], options)
         case "targets":
             from .codebook import codebook
 

@@ -17,7 +17,8 @@ from .inventory import command_for
 from .predict import open_predictor, pictures
 from .report_codebook import codebook_figure, codebook_gallery
 from .report_content import Book, ConfusionPair, Content, Run, collect
-from .report_figures import confusion_figure, evaluation_figure, run_figure
+from .report_figures import confusion_figure, evaluation_figure, flow_run_figure, run_figure
+from .report_flow_quality import flow_qualities
 from .report_motion import FlowSheet, flow_sheet
 from .report_registration import RegistrationSheet, registration_sheet
 from .report_samples import Image, Shown, contact_sheet, inlined_png
@@ -42,6 +43,7 @@ class Illustrated:
     runs: Sequence[tuple[Run, Image | None, Sequence[Image]]]
     confusions: Sequence[tuple[ConfusionPair, Image]]
     evaluations: Sequence[tuple[dict[str, Any], Image]]
+    qualities: Sequence[tuple[dict[str, Any], Image]]
 
 
 def report(store: Store) -> str:
@@ -70,6 +72,7 @@ def illustrate(store: Store, content: Content) -> Illustrated:
         confusions=_with_figures(content.confusions, confusion_figure),
         # one seed of each: figures of the others look alike
         evaluations=_with_figures([group.rows[0] for group in content.evaluations], evaluation_figure),
+        qualities=flow_qualities(store)[:_MOST_FIGURES],
     )
 
 
@@ -79,17 +82,23 @@ def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Imag
     return [
         (
             run,
-            run_figure(run) if len(run.rows) > 1 else None,
+            _run_figure(run) if len(run.rows) > 1 else None,
             _predictions(store, run) if run.artefact.name in shown else [],
         )
         for run in runs
     ]
 
 
+def _run_figure(run: Run) -> Image:
+    """What fits that which the run learns: flow without truth, or classes and codewords."""
+    return run_figure(run) if "accuracy" in run.rows[-1] else flow_run_figure(run)
+
+
 def _predicts(store: Store, run: Run) -> bool:
     """Whether it was pre-trained to its end, and its weights and its flow are still there."""
     artefact = run.artefact
-    if artefact.manifest is None or artefact.identity.stage != "train":
+    identity = artefact.identity
+    if artefact.manifest is None or identity.stage != "train" or identity.data["model"] != "atomic-flow":
         return False
     weights = [f"{artefact.folder}/{line.file}" for line in artefact.manifest.shards]
     flow = f"flow/{artefact.info['flow']}/manifest.json"

@@ -19,7 +19,8 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import Recipe, canonical_hash
 from ..schemas.report import Identity, Manifest
 from ..schemas.uf_tsn import UfTsnSection
-from .finetune import Init, find_init, init_name, require_classes, settings_hash
+from .find_run import run_text
+from .finetune import Init, find_init, require_classes, settings_hash
 from .options import RunOptions
 from .run_training import Artefact, require_runnable, run_training
 from .stage import StageResult
@@ -79,7 +80,13 @@ def train_uf_tsn(
         labels=labels,
         init=begun.checkpoint if begun else None,
     )
-    return run_training(job, samples, Artefact(identity, recipe, {"init": init_name(store, begun)}), options, loop)
+    return run_training(
+        job,
+        samples,
+        Artefact(identity, recipe, {"init": run_text(store, begun.files) if begun else "none"}),
+        options,
+        loop,
+    )
 
 
 def _train_flow(
@@ -163,5 +170,7 @@ def require_same_network(network: UfTsnSection, begun: Init) -> None:
         if getattr(there, name) != getattr(network, name)
     ]
     if differing:
-        recipe = f"--recipe {Path(begun.store.uri, 'runs', begun.run, 'recipe.toml')}"
-        raise MotionpipeError(f"run {begun.run} does not fit: {'; '.join(differing)}; give its own recipe: {recipe}")
+        recipe = f"--recipe {Path(begun.files.store.uri, 'runs', begun.files.name, 'recipe.toml')}"
+        raise MotionpipeError(
+            f"run {begun.files.name} does not fit: {'; '.join(differing)}; give its own recipe: {recipe}"
+        )

@@ -16,7 +16,7 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.finding import Finding
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Identity, Manifest, content_hash
-from .inventory import Artefact, artefact_folders, command_for, planned_shards
+from .inventory import Artefact, artefact_folders, command_for, is_elsewhere, planned_shards
 from .parents import command_again, stale_artefacts
 from .run_files import RunFiles
 
@@ -98,7 +98,8 @@ def _check_manifest(store: Store, artefact: Artefact, num_shards: int, command: 
     if artefact.kind in SHARDED:
         for problem in _sums(manifest, num_shards):
             yield Finding(name, problem, again)
-    if artefact.kind == "embeddings" and artefact.name.endswith("@init"):
+    untrained = artefact.kind == "embeddings" and artefact.name.endswith("@init")
+    if untrained and not is_elsewhere(artefact.identity.data["run"]):
         files = RunFiles(store, artefact.identity.data["run"])
         yield from _check_file(store, artefact, files.initial(), artefact.identity.parents["checkpoint"])
 

@@ -9,6 +9,9 @@ import torch
 from click.testing import CliRunner
 from motionpipe.jobs.cli import main
 from motionpipe.jobs.codebook import read_codebook
+from motionpipe.jobs.inventory import list_artefacts
+from motionpipe.jobs.options import RunOptions
+from motionpipe.jobs.rejects import stage_of
 from motionpipe.pipeline.store import Store
 
 
@@ -111,9 +114,19 @@ def test_a_learnable_codebook_is_learned_and_exported(chain, recipe):
     row = json.loads((chain / "runs/b/metrics.jsonl").read_text().splitlines()[-1])
     assert {"weighted", "unweighted", "reconstruction", "usage", "perplexity", "temperature"} <= row.keys()
     assert "finished already" in run(*words, *options(chain))
+    store = Store.at(str(chain))
+    artefacts = {artefact.folder: artefact for artefact in list_artefacts(store)}
+    before = store.read_bytes("targets/b@learned/000000.json")
+    (chain / "targets/b@learned/000000.json").unlink()
+    (chain / "targets/b@learned/manifest.json").unlink()
+    again = stage_of(store, artefacts, artefacts["targets/b@learned"], RunOptions(workers=0))
+    assert [result.fresh for result in again()] == [True]
+    assert store.read_bytes("targets/b@learned/000000.json") == before
     run("embed", "--run", "b", *options(chain))
     run("verify", "--deep", "--workers", 0, "--store", chain)
     shutil.move(chain / "runs/b", chain.parent / "b-before")
+    status = run("status", "--store", chain)
+    assert "targets/b@learned is stale: its parent codebook/b@learned is stale" in status
     output = run(*words, "--set", "train.seed=1", *options(chain), code=1)
     assert "codebook/b@learned" in output.splitlines()[-1]
     assert "made from another checkpoint" in output

@@ -214,6 +214,12 @@ def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | N
     help="uf-tsn, in place of --task: the flow network, a stream on it as it is, or both together.",
 )
 @click.option("--stream", type=click.Choice(("spatial", "temporal")), default=None, help="uf-tsn: what classifies.")
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="uf-tsn: an image classifier's weights (torchvision's names) that the stream's ResNet starts from.",
+)
 @click.option("--codebook", "book", default=None, help="pretrain: codebook to read.")
 @click.option(
     "--init",
@@ -239,6 +245,7 @@ def train_cluster(
     task: str | None,
     stage: str | None,
     stream: str | None,
+    weights: Path | None,
     book: str | None,
     init: str | None,
     protocol: str | None,
@@ -256,11 +263,11 @@ def train_cluster(
     if chosen.train.model == "uf-tsn":
         if task is not None or book is not None:
             raise click.UsageError("uf-tsn takes --stage, not --task, and reads no codebook")
-        from .train_uf_tsn import train_uf_tsn
+        from .train_uf_tsn import Start, train_uf_tsn
 
-        return train_uf_tsn(store, chosen, init, run_name, options, loop)
-    if stage is not None or stream is not None:
-        raise click.UsageError("--stage and --stream are for --model uf-tsn")
+        return train_uf_tsn(store, chosen, Start(init, weights), run_name, options, loop)
+    if stage is not None or stream is not None or weights is not None:
+        raise click.UsageError("--stage, --stream and --weights are for --model uf-tsn")
     if (task == "classify") != (init is not None):
         raise click.UsageError("--task classify needs --init RUN, STORE:RUN or none, and no other task takes it")
     if init is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from ..models.weight_groups import weight_groups
 from ..pipeline.clip_plan import ClipRef, Starts, TrainSample
 from ..pipeline.frame_input import Float
 from ..pipeline.store import Store
+from ..pipeline.weight_files import read_weights
 from .learner import Learner
 from .run_files import load_checkpoint
 from .train_job import TrainJob
@@ -35,12 +37,15 @@ def _begin(net: nn.Module, job: TrainJob, epoch: int) -> dict[str, float]:
 
 
 def _build_stream(job: TrainJob) -> nn.Module:
-    """Weights of the run that it begins from: of the flow network alone, or of the whole stream."""
+    """Weights of the run that it begins from, of the flow network or of the whole stream, and public ones."""
     assert job.finetune is not None
     net = uf_tsn.build(job.network, job.labels, job.finetune.dropout)
     if job.init:
         begun = load_checkpoint(*job.init)["model"]
         (net if job.network.stage == "joint" else net.get_submodule("flow")).load_state_dict(begun)
+    if job.weights:
+        assert isinstance(net, uf_tsn.UfStream)
+        uf_tsn.load_backbone(net, read_weights(Path(job.weights)))
     return net
 
 

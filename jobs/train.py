@@ -19,6 +19,6 @@ def train_cluster(
 
             return pretrain_atomic_flow(store, recipe, book, run, options, loop or LoopOptions())
         case "uf-tsn":
-            from .train_uf_tsn import train_uf_tsn
+            from .train_uf_tsn import Start, train_uf_tsn
 
-            return train_uf_tsn(store, recipe, None, run, options, loop or LoopOptions())
+            return train_uf_tsn(store, recipe, Start(), run, options, loop or LoopOptions())

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +43,27 @@ CLASSIFIER = ("stream", "stack", "flow_clip", "backbone", "backbone_width")
 """Fields that say what classifies, beside the flow network."""
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a run begins from. init: a run, STORE:RUN or "none"; weights: public ones of an image classifier."""
+
+    init: str | None = None
+    weights: Path | None = None
+
+
 def train_uf_tsn(
-    store: Store, recipe: Recipe, init: str | None, run: str, options: RunOptions, loop: LoopOptions
+    store: Store, recipe: Recipe, start: Start, run: str, options: RunOptions, loop: LoopOptions
 ) -> StageResult:
-    """Train `run` in the stage that the recipe names; `init`: a run, STORE:RUN, "none", or None where none is taken."""
+    """Train `run` in the stage that the recipe names."""
     network = recipe.uf_tsn
+    if start.weights and network.stage != "classifier":
+        raise MotionpipeError("--weights start the backbone of --stage classifier; a joint run goes on from --init RUN")
     if network.stage == "flow":
-        return _train_flow(store, recipe, init, run, options, loop)
+        return _train_flow(store, recipe, start.init, run, options, loop)
     require_runnable(store, recipe.finetune, options)
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
-    begun = _find_begun(store, network, init)
+    begun = _find_begun(store, network, start.init)
     if begun:
         require_same_network(network, begun)
     samples = labelled_samples(store, shards, protocol, "train", "rgb", recipe.flow)
@@ -62,6 +74,7 @@ def train_uf_tsn(
         data={
             **_data(recipe, protocol, "classify"),
             "labels": list(labels),
+            "weights": hashlib.sha256(start.weights.read_bytes()).hexdigest() if start.weights else None,
             "init_dataset": begun.dataset if begun else None,
             "init_protocol": begun.manifest.identity.data["protocol"] if begun else None,
             "init_settings": settings_hash(begun.settings) if begun else None,
@@ -79,6 +92,7 @@ def train_uf_tsn(
         finetune=recipe.finetune,
         labels=labels,
         init=begun.checkpoint if begun else None,
+        weights=str(start.weights.resolve()) if start.weights else None,
     )
     return run_training(
         job,

@@ -9,6 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from motionpipe.jobs.cli import main
+from motionpipe.models.resnet import ResNet
 
 UF_TSN = """
 [train]
@@ -89,6 +90,19 @@ def test_the_flow_network_moves_in_the_flow_and_the_joint_stage_alone(chain):
     assert same(weights(folder, "joint", "init.pt"), weights(folder, "temporal"))
     assert not same(estimator(weights(folder, "joint")), trained)
     assert not estimator(weights(folder, "spatial"))
+
+
+def test_public_weights_start_a_stream(chain, tmp_path):
+    folder, options = chain
+    torch.manual_seed(3)
+    public = ResNet(2, "resnet18", 1000, 3, 4).state_dict()
+    torch.save(public, tmp_path / "public.pt")
+    words = ("train-cluster", "--stage", "classifier", "--init", "flow", "--name", "public")
+    run(*words, "--weights", tmp_path / "public.pt", *options)
+    begun = weights(folder, "public", "init.pt")
+    assert torch.equal(begun["backbone.layer2.0.conv1.weight"], public["layer2.0.conv1.weight"])
+    assert torch.equal(begun["backbone.conv1.weight"][:, 3], public["conv1.weight"].mean(dim=1))
+    assert same(estimator(begun), weights(folder, "flow"))
 
 
 def test_metrics_say_what_each_stage_learns(chain):

@@ -388,7 +388,7 @@ def predict(run_name: str | None, key: str | None, start: int | None, out: Path 
     type=click.Choice(("action", "motion", "prediction", "flow")),
     default="action",
     show_default=True,
-    help="Classes of recordings; frames that a cgm-net synthesises, or that an lstm predicts; flow that a uf-tsn estimates.",
+    help="Classes of recordings; frames that a cgm-net synthesises or an lstm predicts; flow that a uf-tsn estimates.",
 )
 @click.option("--pairs", type=click.IntRange(1), default=None, help="With --on flow: pairs, at most [default: 200].")
 @click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")

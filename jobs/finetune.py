@@ -119,12 +119,14 @@ def settings_hash(section: dict[str, Any]) -> str:
     return canonical_hash({name: value for name, value in section.items() if name != "seed"})
 
 
-def find_init(store: Store, init: str, model: str) -> Init:
-    """The run RUN of this store, or STORE:RUN of another; one clear error where it is none to start from."""
+def find_init(store: Store, init: str, model: str, task: str = "pretrain") -> Init:
+    """The run RUN of this store, or STORE:RUN of another, of a model and a task; one clear error where it is none."""
     files = find_run(store, init, "--init")
     manifest = read_manifest(files.store, files.folder, "motionpipe train-cluster --name …")
-    if manifest.identity.data["task"] != "pretrain":
-        raise MotionpipeError(f"{files.folder} in {files.store.uri} is a classifier; --init takes a pre-training run")
+    found = manifest.identity.data["task"]
+    if found != task:
+        words = {"pretrain": "a pre-training run", "classify": "a classifier"}
+        raise MotionpipeError(f"{files.folder} in {files.store.uri} is {words[found]}; --init takes {words[task]} here")
     trained = manifest.identity.data["model"]
     if trained != model:
         raise MotionpipeError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from . import learn_atomic_flow, learn_cgm_net, learn_lstm
+from . import learn_atomic_flow, learn_cgm_net, learn_lstm, learn_uf_tsn
 
 if TYPE_CHECKING:
     from ..schemas.training import LoopSection
@@ -18,6 +18,8 @@ LEARNERS = {
     "cgm-net/classify": learn_cgm_net.CLASSIFY,
     "lstm": learn_lstm.PRETRAIN,
     "lstm/classify": learn_lstm.CLASSIFY,
+    "uf-tsn": learn_uf_tsn.FLOW,
+    "uf-tsn/classify": learn_uf_tsn.STREAM,
 }
 
 

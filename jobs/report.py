@@ -18,7 +18,8 @@ from .inventory import command_for
 from .predict import open_predictor, pictures
 from .report_codebook import codebook_figure, codebook_gallery
 from .report_content import Book, ConfusionPair, Content, Run, collect
-from .report_figures import confusion_figure, evaluation_figure, run_figure
+from .report_figures import confusion_figure, evaluation_figure, flow_run_figure, run_figure
+from .report_flow_quality import flow_qualities
 from .report_motion import FlowSheet, flow_sheet
 from .report_registration import RegistrationSheet, registration_sheet
 from .report_samples import Image, Shown, contact_sheet, inlined_png
@@ -44,6 +45,7 @@ class Illustrated:
     runs: Sequence[tuple[Run, Image | None, Sequence[Image]]]
     confusions: Sequence[tuple[ConfusionPair, Image]]
     evaluations: Sequence[tuple[dict[str, Any], Image]]
+    qualities: Sequence[tuple[dict[str, Any], Image]]
 
 
 def report(store: Store) -> str:
@@ -72,6 +74,7 @@ def illustrate(store: Store, content: Content) -> Illustrated:
         confusions=_with_figures(content.confusions, confusion_figure),
         # one seed of each: figures of the others look alike
         evaluations=_with_figures([group.rows[0] for group in content.evaluations], evaluation_figure),
+        qualities=flow_qualities(store)[:_MOST_FIGURES],
     )
 
 
@@ -81,11 +84,19 @@ def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Imag
     return [
         (
             run,
-            (sequence_run_figure(run) if _is_lstm(run) else run_figure(run)) if len(run.rows) > 1 else None,
+            _run_figure(run) if len(run.rows) > 1 else None,
             _predictions(store, run) if run.artefact.name in shown else [],
         )
         for run in runs
     ]
+
+
+def _run_figure(run: Run) -> Image:
+    """Curves of what the run learns: sequences, flow without truth, or classes, codewords and synthesised frames."""
+    if _is_lstm(run):
+        return sequence_run_figure(run)
+    estimates_flow = run.artefact.identity.data["model"] == "uf-tsn" and run.artefact.identity.stage == "train"
+    return flow_run_figure(run) if estimates_flow else run_figure(run)
 
 
 def _predicts(store: Store, run: Run) -> bool:
@@ -100,7 +111,7 @@ def _predicts(store: Store, run: Run) -> bool:
         network = artefact.identity.data["network"]
         predicts = bool(network["lambda_hr"] or network["lambda_lr"])
     else:
-        predicts = artefact.identity.stage == "train"
+        predicts = artefact.identity.stage == "train" and artefact.identity.data["model"] == "atomic-flow"
         needed += [f"flow/{artefact.info['flow']}/manifest.json"] if predicts else []
     return predicts and all(store.exists(name) for name in needed)
 

@@ -83,6 +83,27 @@ def _synthesis_figure(run: Run) -> Image:
         return svg_image(figure)
 
 
+def flow_run_figure(run: Run) -> Image:
+    """Loss without truth, length of the flow, speed and learning rate over the steps of a run that estimates flow."""
+    rows = run.rows
+    steps = np.array([row["step"] for row in rows])
+    with page_style():
+        figure = empty_figure(11.5, 3.2)
+        loss, motion, speed = figure.subplots(1, 3, width_ratios=(1.3, 1.3, 1))
+        curve(loss, steps, column(rows, "loss"), BLUE, "weighted sum")
+        curve(loss, steps, column(rows, "census"), ORANGE, "census")
+        held_out(loss, rows, "held_out_loss")
+        curve(motion, steps, column(rows, "motion"), BLUE, "training")
+        held_out(motion, rows, "held_out_motion")
+        curve(speed, steps, column(rows, "clips_per_s"), GREEN, "pairs/s")
+        loss.set(title="Unsupervised loss", xlabel="step", ylabel="summed over levels")
+        motion.set(title="Mean length of the flow", xlabel="step", ylabel="px of the frame", ylim=(0, None))
+        speed.set(title="Speed and learning rate", xlabel="step", ylabel="pairs a second", ylim=(0, None))
+        learning_rate(speed, steps, column(rows, "learning_rate"))
+        legend_above(loss)
+        return svg_image(figure)
+
+
 def evaluation_figure(metrics: dict[str, Any]) -> Image:
     """Recall by class of a fine-tuned classifier."""
     return confusion_figure(ConfusionPair(metrics | {"embeddings": metrics["run"]}, None))

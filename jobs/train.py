@@ -26,3 +26,7 @@ def train_cluster(
             from .pretrain_lstm import pretrain_lstm
 
             return pretrain_lstm(store, recipe, book, run, options, loop or LoopOptions())
+        case "uf-tsn":
+            from .train_uf_tsn import Start, train_uf_tsn
+
+            return train_uf_tsn(store, recipe, Start(), run, options, loop or LoopOptions())

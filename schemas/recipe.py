@@ -16,6 +16,7 @@ from .cgm_net import CgmNetSection
 from .lstm_section import LSTMSection
 from .section import Count, Positive, Probability, Section
 from .training import FinetuneSection, ModelName, TrainSection
+from .uf_tsn import UfTsnSection
 
 DigitSpeed = Annotated[float, Field(gt=0, le=36)]
 
@@ -116,11 +117,12 @@ class ShardSection(Section):
 class FlowSection(Section):
     """How motion between frames is estimated."""
 
-    method: Literal["auto", "pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow"] = Field(
+    method: Literal["auto", "pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow", "learned"] = Field(
         "auto",
-        description="pd: RGB-D scene flow; the others: optical flow with OpenCV's defaults; auto: pd where any sample "
-        "has depth, else dis",
+        description="pd: RGB-D scene flow; learned: by the flow network of `run`; the others: optical flow with "
+        "OpenCV's defaults; auto: pd where any sample has depth, else dis",
     )
+    run: str | None = Field(None, description="learned: the run, of this store or STORE:RUN, that estimates the flow")
     step_s: float = Field(
         0.1, gt=0, le=10, description="time from a frame to its partner; stride = round(step_s * fps) [s]"
     )
@@ -182,6 +184,12 @@ class FlowSection(Section):
             raise ValueError("the nearest depth comes first")
         return bounds
 
+    @model_validator(mode="after")
+    def _run_is_for_learned(self) -> FlowSection:
+        if (self.method == "learned") != (self.run is not None):
+            raise ValueError("method = learned needs a run (--run RUN), and no other method takes one")
+        return self
+
     def stride_at(self, fps: float) -> int:
         """Frames between the two of a pair in a recording of `fps` frames a second."""
         return self.stride or max(1, round(self.step_s * fps))
@@ -235,6 +243,12 @@ class EvaluateSection(Section):
     """How a fine-tuned classifier is scored, and the synthesis of frames measured."""
 
     num_clips: int = Field(10, ge=1, le=1000, description="evenly spaced clips of a sample, averaged [count]")
+    crops: Literal[1, 10] = Field(
+        1, description="uf-tsn: the centre of each clip, or its corners too and all five mirrored, averaged [count]"
+    )
+    average: Literal["softmax", "scores"] = Field(
+        "softmax", description="what is averaged over clips: probabilities, or the scores before the softmax"
+    )
     batch: int = Field(16, ge=1, le=4096, description="clips in one forward pass [count]")
     motion_clips: int = Field(
         101, ge=1, le=100_000, description="--on motion: clips, one of each recording, over all classes [count]"
@@ -283,12 +297,13 @@ class Recipe(Section):
     atomic_flow: AtomicFlowSection = AtomicFlowSection()
     cgm_net: CgmNetSection = CgmNetSection()
     lstm: LSTMSection = LSTMSection()
+    uf_tsn: UfTsnSection = UfTsnSection()
     finetune: FinetuneSection = FinetuneSection()
     evaluate: EvaluateSection = EvaluateSection()
     embed: EmbedSection = EmbedSection()
     classify: ClassifySection = ClassifySection()
 
-    def network(self, model: ModelName) -> AtomicFlowSection | CgmNetSection | LSTMSection:
+    def network(self, model: ModelName) -> AtomicFlowSection | CgmNetSection | LSTMSection | UfTsnSection:
         """The section of a model's input and sizes."""
         match model:
             case "atomic-flow":
@@ -297,6 +312,8 @@ class Recipe(Section):
                 return self.cgm_net
             case "lstm":
                 return self.lstm
+            case "uf-tsn":
+                return self.uf_tsn
 
 
 def canonical_hash(value: object) -> str:

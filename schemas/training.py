@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from .section import Probability, Section
 
-ModelName = Literal["atomic-flow", "cgm-net", "lstm"]
+ModelName = Literal["atomic-flow", "cgm-net", "lstm", "uf-tsn"]
 
 
 class LoopSection(Section):

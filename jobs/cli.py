@@ -97,10 +97,12 @@ def shard(
 @main.command()
 @click.option(
     "--method",
-    type=click.Choice(("pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow")),
+    type=click.Choice(("pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow", "learned")),
     default=None,
-    help="pd: scene flow; the others: optical flow [default: pd where there is depth, else dis].",
+    help="pd: scene flow; the others: optical flow; learned: by a trained run [default: pd where there is depth, "
+    "else dis].",
 )
+@click.option("--run", "run_name", default=None, metavar="RUN|STORE:RUN", help="learned: the run that estimates it.")
 @click.option("--name", callback=plain_name, default=None, help="Name of the artefact [default: the method].")
 @click.option(
     "--preview", metavar="KEY", default=None, help="Only draw the flow of one pair of this sample, with this recipe."
@@ -124,13 +126,14 @@ def flow(
     recipe: MakeRecipe,
     options: RunOptions,
     method: str | None,
+    run_name: str | None,
     name: str | None,
     preview: str | None,
     pair: int | None,
     out: Path | None,
 ) -> StageResult | None:
     """Estimate the motion between frames: RGB-D scene flow, or optical flow."""
-    chosen = recipe(("flow.method", method))
+    chosen = recipe(("flow.method", method), ("flow.run", run_name))
     if preview is not None:
         from .flow_preview import preview_flow
 
@@ -194,23 +197,36 @@ def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | N
 @main.command("train-cluster")
 @click.option(
     "--model",
-    type=click.Choice(("atomic-flow", "lstm")),
+    type=click.Choice(("atomic-flow", "cgm-net", "lstm", "uf-tsn")),
     default=None,
-    help="Network to train [default: the recipe's].",
+    help="Network to train [default: the recipe's train.model].",
 )
 @click.option(
     "--task",
     type=click.Choice(("pretrain", "classify")),
-    default="pretrain",
-    show_default=True,
-    help="Learn from motion without labels, or fine-tune a classifier.",
+    default=None,
+    help="Learn from motion without labels, or fine-tune a classifier [default: pretrain].",
+)
+@click.option(
+    "--stage",
+    type=click.Choice(("flow", "classifier", "joint")),
+    default=None,
+    help="uf-tsn, in place of --task: the flow network, a stream on it as it is, or both together.",
+)
+@click.option("--stream", type=click.Choice(("spatial", "temporal")), default=None, help="uf-tsn: what classifies.")
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="uf-tsn: an image classifier's weights (torchvision's names) that the stream's ResNet starts from.",
 )
 @click.option("--codebook", "book", default=None, help="pretrain: codebook to read.")
 @click.option(
     "--init",
     default=None,
     metavar="RUN|STORE:RUN|none",
-    help="classify: pre-trained run that the encoder starts from, of this or another store; none = random weights.",
+    help="classify: pre-trained run that the encoder starts from, of this or another store; none = random weights. "
+    "uf-tsn: the flow run of a temporal classifier, the classifier of a joint run.",
 )
 @click.option(
     "--protocol", default=None, help="Split whose training part is learned from [default: the dataset's first]."
@@ -226,7 +242,10 @@ def train_cluster(
     recipe: MakeRecipe,
     options: RunOptions,
     model: str | None,
-    task: str,
+    task: str | None,
+    stage: str | None,
+    stream: str | None,
+    weights: Path | None,
     book: str | None,
     init: str | None,
     protocol: str | None,
@@ -237,9 +256,20 @@ def train_cluster(
     """Pre-train a network, or fine-tune one, on Ray Train workers."""
     from .train_job import LoopOptions
 
+    chosen = recipe(
+        ("train.model", model), ("data.protocol", protocol), ("uf_tsn.stage", stage), ("uf_tsn.stream", stream)
+    )
+    loop = LoopOptions(0, 1, readers, compiled)
+    if chosen.train.model == "uf-tsn":
+        if task is not None or book is not None:
+            raise click.UsageError("uf-tsn takes --stage, not --task, and reads no codebook")
+        from .train_uf_tsn import Start, train_uf_tsn
+
+        return train_uf_tsn(store, chosen, Start(init, weights), run_name, options, loop)
+    if stage is not None or stream is not None or weights is not None:
+        raise click.UsageError("--stage, --stream and --weights are for --model uf-tsn")
     if (task == "classify") != (init is not None):
         raise click.UsageError("--task classify needs --init RUN, STORE:RUN or none, and no other task takes it")
-    chosen, loop = recipe(("train.model", model), ("data.protocol", protocol)), LoopOptions(0, 1, readers, compiled)
     if init is not None:
         if book is not None:
             raise click.UsageError("--codebook is for pre-training; a classifier reads none")
@@ -345,14 +375,22 @@ def predict(run_name: str | None, key: str | None, start: int | None, out: Path 
 
 @main.command()
 @click.option("--run", "run_name", default=None, help="Run to score.")
+@click.option("--with", "with_run", default=None, metavar="RUN", help="Another classifier, whose scores are added.")
+@click.option(
+    "--weights",
+    default=None,
+    metavar="A:B|held-out",
+    help="With --with: weights of the two [default: 1:1]; held-out = the best on what both held out of training.",
+)
 @click.option(
     "--on",
-    "scored",
-    type=click.Choice(("action", "prediction")),
+    "what",
+    type=click.Choice(("action", "motion", "prediction", "flow")),
     default="action",
     show_default=True,
-    help="A classifier's classes, or the frames that an lstm predicts.",
+    help="Classes of recordings; frames that a cgm-net synthesises or an lstm predicts; flow that a uf-tsn estimates.",
 )
+@click.option("--pairs", type=click.IntRange(1), default=None, help="With --on flow: pairs, at most [default: 200].")
 @click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
 @click.option("--allow-leak", is_flag=True, help="Score although training saw test recordings; the figure is marked.")
 @gpus_option
@@ -362,18 +400,42 @@ def evaluate(
     recipe: MakeRecipe,
     options: RunOptions,
     run_name: str | None,
-    scored: str,
+    with_run: str | None,
+    weights: str | None,
+    what: str,
+    pairs: int | None,
     protocol: str | None,
     allow_leak: bool,
-) -> StageResult:
-    """Score a run on test recordings: a fine-tuned classifier's clips averaged, or what an lstm predicts."""
-    if scored == "prediction":
+) -> StageResult | None:
+    """Score a run on test recordings: a classifier's classes, frames synthesised or predicted, or estimated flow."""
+    if what != "action" and (with_run or weights):
+        raise click.UsageError("--with and --weights add scores of classes: they go with --on action")
+    if (what == "flow" and allow_leak) or (what != "flow" and pairs):
+        raise click.UsageError("--on flow takes --pairs and not --allow-leak; the others do not take --pairs")
+    if what == "motion":
+        from .evaluate_motion import evaluate_motion
+
+        return evaluate_motion(store, recipe(), run_name, protocol, options, allow_leak)
+    if what == "prediction":
         from .evaluate_prediction import evaluate_prediction
 
         return evaluate_prediction(store, recipe(), run_name, protocol, options, allow_leak)
-    from .evaluate import evaluate as run
+    if what == "flow":
+        from .evaluate_flow import evaluate_flow
 
-    return run(store, recipe(), run_name, protocol, options, allow_leak)
+        evaluate_flow(store, run_name, protocol, pairs or 200, options)
+        return None
+    if with_run is None:
+        if weights is not None:
+            raise click.UsageError("--weights goes with --with RUN")
+        from .evaluate import evaluate as run
+
+        return run(store, recipe(), run_name, protocol, options, allow_leak)
+    if run_name is None:
+        raise click.UsageError("--with RUN adds its scores to those of --run RUN: give both")
+    from .fuse import evaluate_fused
+
+    return evaluate_fused(store, recipe(), (run_name, with_run), weights or "1:1", protocol, options, allow_leak)
 
 
 @main.command()

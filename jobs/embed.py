@@ -20,7 +20,7 @@ from ..pipeline.score_clips import ClipScorer
 from ..pipeline.store import Store
 from ..pipeline.write_shard import ShardWork, write_rows_shard
 from ..schemas.embedding import EmbeddingRow, embedding_schema
-from ..schemas.errors import BadSampleError
+from ..schemas.errors import BadSampleError, MotionpipeError
 from ..schemas.recipe import EmbedSection, Recipe
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Identity, Manifest, SampleEntry
@@ -41,6 +41,10 @@ def embed(store: Store, recipe: Recipe, run: str | None, name: str | None, optio
     files = find_run(store, run or only_artefact(store, "runs", "--run", "motionpipe train-cluster"), "--run")
     trained = read_manifest(files.store, files.folder, "motionpipe train-cluster --name …")
     trained_in = read_manifest(files.store, SHARDS, "motionpipe shard")
+    if learner_of(trained).features is None:
+        raise MotionpipeError(
+            f"run {files.name} has no features, it estimates flow; train a stream on it: --stage classifier"
+        )
     name = name or (files.name if recipe.embed.per == "clip" else f"{files.name}-frame")
     weights = {name: f"{files.folder}/{trained.shards[0].file}", f"{name}@init": files.initial()}
     mention_idle_gpu(options)
@@ -108,6 +112,8 @@ def embed_worker(store: Store, folder: str, weights: Weights, embed: EmbedSectio
 def load_scorer(store: Store, trained: Manifest, weights: Weights, embed: EmbedSection, device: str) -> ClipScorer:
     """The network of a checkpoint, ready to embed."""
     learner, network = learner_of(trained), network_of(trained)
+    features = learner.features
+    assert features is not None
     state = load_checkpoint(weights.run.store, weights.checkpoint)
     net = learner.restore(network, state["model"]).to(device)
     clips = learner.open(store, None, flow_of(trained).cell, network)
@@ -115,7 +121,7 @@ def load_scorer(store: Store, trained: Manifest, weights: Weights, embed: EmbedS
     return ClipScorer(
         cut=lambda sample: learner.cut(network, sample, embed.num_clips, frames),
         show=lambda sample, numbers: learner.show(network, clips, sample, numbers),
-        forward=lambda shown: learner.features(net, shown, embed.pool_grid),
+        forward=lambda shown: features(net, shown, embed.pool_grid),
         batch=embed.batch,
         device=torch.device(device),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -23,8 +23,9 @@ from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.score_clips import ClipScorer
 from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
 from ..pipeline.store import Store
+from ..pipeline.train_samples import samples_from_bytes
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import Recipe
+from ..schemas.recipe import EvaluateSection, Recipe
 from ..schemas.report import Identity, Manifest, ShardSummary, content_hash
 from .artefact_lock import artefact_lock
 from .classify import Protocol
@@ -52,9 +53,18 @@ class Task:
     store: Store
     run: str
     trained: Manifest
-    num_clips: int
-    batch: int
+    section: EvaluateSection
     samples: dict[int, list[TrainSample]]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Test recordings, their labels int64 (N,) and averaged scores (N, classes), from so many clips."""
+
+    recordings: list[str]
+    labels: npt.NDArray[np.int64]
+    scores: Scores
+    clips: int
 
 
 def evaluate(
@@ -67,6 +77,8 @@ def evaluate(
     trained = read_manifest(store, RunFiles(store, run).folder, MADE_BY)
     if trained.identity.stage != "finetune":
         raise MotionpipeError(f"run {run} was pre-trained and names no classes; fine-tune it: {MADE_BY}")
+    if recipe.evaluate.crops > 1 and learner_of(trained).show_crops is None:
+        raise MotionpipeError(f"run {run} has no protocol of {recipe.evaluate.crops} crops; set evaluate.crops=1")
     asked = protocol or trained.identity.data["protocol"]
     scored = scored_protocol(store, shards.identity.data["dataset"], asked, run, trained)
     if scored.leak and not allow_leak:
@@ -74,7 +86,7 @@ def evaluate(
     folder = f"evaluations/{run}/{scored.name}"
     identity = Identity(
         stage="evaluate",
-        section=recipe.evaluate.model_dump(mode="json", exclude={"batch"}),
+        section=recipe.evaluate.model_dump(mode="json", include={"num_clips", "crops", "average"}),
         data={"protocol": scored.name},
         parents={"shards": shards.hash, "run": trained.hash},
     )
@@ -85,10 +97,10 @@ def evaluate(
         else:
             mention_idle_gpu(options)
             samples = _test_samples(store, shards, scored.name, trained)
-            task = Task(store, run, trained, recipe.evaluate.num_clips, recipe.evaluate.batch, samples)
+            task = Task(store, run, trained, recipe.evaluate, samples)
             _score(task, folder, scored, options)
             info = {"seconds": round(time.monotonic() - start, 3), "workers": options.workers}
-            _finish(store, folder, identity, info)
+            finish(store, folder, FILES, identity, info)
     record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
     click.echo("\n".join(evaluation_table(evaluations(store, scored.name))))
     unscored = 1 - record["n_test"] / record["n_test_planned"]
@@ -121,10 +133,10 @@ def scored_protocol(store: Store, dataset: str, asked: str, run: str, trained: M
     plan, name, data = planned_by_recording(store), resolve_protocol(dataset, asked), trained.identity.data
     test = recordings_in(plan, name, "test")
     tuned = recordings_in(plan, data["protocol"], "train") & test
-    begun = data["init_dataset"] == dataset and recordings_in(plan, data["init_protocol"], "train") & test
+    begun = data.get("init_dataset") == dataset and recordings_in(plan, data["init_protocol"], "train") & test
     leak = ""
     if tuned:
-        leak = f"run {run} was fine-tuned on {data['protocol']}, with {len(tuned)} test recordings of {name}"
+        leak = f"run {run} was trained on {data['protocol']}, with {len(tuned)} test recordings of {name}"
     elif begun:
         leak = (
             f"run {run} began from one trained on {data['init_protocol']}, with {len(begun)} test recordings of {name}"
@@ -133,67 +145,91 @@ def scored_protocol(store: Store, dataset: str, asked: str, run: str, trained: M
 
 
 def scoring_worker(task: Task, device: str) -> Callable[[int], list[tuple[str, Scores]]]:
-    """Softmax scores (clips, classes) of each test sample of a shard, by key. The weights are loaded once a worker."""
+    """Scores (clips, classes) of each sample of a shard, by key; softmax or as the section says. Weights load once."""
     torch.set_num_threads(1)
     require_device(device)
     learner, network = learner_of(task.trained), network_of(task.trained)
     checkpoint = f"{RunFiles(task.store, task.run).folder}/{task.trained.shards[0].file}"
     clip_frames = int(task.trained.identity.section["clip_frames"])
     clips = learner.open(task.store, None, flow_of(task.trained).cell, network)
+    show = learner.show if task.section.crops == 1 else learner.show_crops
+    assert show is not None
     scorer = ClipScorer(
-        cut=lambda sample: learner.cut(network, sample, task.num_clips, clip_frames),
-        show=lambda sample, numbers: learner.show(network, clips, sample, numbers),
+        cut=lambda sample: learner.cut(network, sample, task.section.num_clips, clip_frames),
+        show=lambda sample, numbers: show(network, clips, sample, numbers),
         forward=learner.restore(network, load_checkpoint(task.store, checkpoint)["model"]).to(device),
-        batch=task.batch,
+        batch=task.section.batch,
         device=torch.device(device),
     )
-    return lambda shard: [(sample.key, scorer.scores(sample)) for sample in task.samples[shard]]
+    scores = scorer.scores if task.section.average == "softmax" else scorer.rows
+    return lambda shard: [(sample.key, scores(sample)) for sample in task.samples[shard]]
 
 
-def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> None:
-    """Score all shards, then write predictions and metrics."""
+def score_samples(task: Task, folder: str, options: RunOptions) -> Scored:
+    """Score all samples of a task and average them by recording."""
     progress = Progress(folder, sum(map(len, task.samples.values())), "samples")
     by_key: dict[str, Scores] = {}
     for part in map_shards(partial(scoring_worker, task, options.device), sorted(task.samples), options):
         by_key.update(part)
         progress.add(len(part))
     progress.close()
-    classes = np.array(task.trained.identity.data["labels"], dtype=np.int64)
     samples = sorted((s for part in task.samples.values() for s in part), key=lambda sample: sample.key)
     ids = [sample.recording_id for sample in samples for _ in by_key[sample.key]]
     recordings, scores = average_by_recording(np.concatenate([by_key[sample.key] for sample in samples]), ids)
     label_of = {sample.recording_id: sample.label for sample in samples}
     labels = np.array([label_of[recording] for recording in recordings], dtype=np.int64)
-    metrics = score(scores, labels, classes)
+    return Scored(recordings, labels, scores, len(ids))
+
+
+def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> None:
+    """Score all shards, then write predictions and metrics."""
+    scored = score_samples(task, folder, options)
+    init = json.loads(task.store.read_bytes(f"runs/{task.run}/identity.json"))["info"]["init"]
+    section, data = task.trained.identity.section, task.trained.identity.data
+    settings = settings_hash(section | {"network": data["network"], "init": data["init_settings"]})
+    about = {"run": task.run, "init": init, "init_protocol": data["init_protocol"], "seed": section["seed"]}
+    about["n_train"] = _recordings_learned_from(task)
+    write_figures(task.store, folder, protocol, scored, data["labels"], about | {"settings": settings})
+
+
+def write_figures(
+    store: Store, folder: str, protocol: Protocol, scored: Scored, classes: Sequence[int], about: dict[str, Any]
+) -> None:
+    """Predictions and metrics of scored test recordings; column j scores the class index `classes[j]`."""
+    columns = np.array(classes, dtype=np.int64)
+    metrics = score(scored.scores, scored.labels, columns)
     names, train = protocol.label_names(), protocol.labelled("train")
     counts = np.bincount([protocol.plan[i].recording.label or 0 for i in train])
-    section, data = task.trained.identity.section, task.trained.identity.data
-    record = {
-        "run": task.run,
-        "init": json.loads(task.store.read_bytes(f"runs/{task.run}/identity.json"))["info"]["init"],
-        "init_protocol": data["init_protocol"],
-        "seed": section["seed"],
-        "settings": settings_hash(section | {"network": data["network"], "init": data["init_settings"]}),
+    record = about | {
         "protocol": protocol.name,
         "leak": protocol.leak,
-        "clips": len(ids),
-        "n_train": len(train),
-        "n_test": len(recordings),
+        "clips": scored.clips,
+        "n_test": len(scored.recordings),
         "n_test_planned": len(protocol.labelled("test")),
-        "chance": 1 / len(classes),
-        "majority": float(np.mean(labels == counts.argmax())),
-        "classes": [names[int(label)] for label in classes],
+        "chance": 1 / len(columns),
+        "majority": float(np.mean(scored.labels == counts.argmax())),
+        "classes": [names[int(label)] for label in columns],
         **asdict(metrics),
         "confusion": metrics.confusion.tolist(),
     }
-    predicted = classes[scores.argmax(axis=1)]
-    columns = {"recording_id": recordings, "label": labels, "predicted": predicted, "scores": scores.tolist()}
-    task.store.write_bytes(f"{folder}/predictions.parquet", parquet_bytes(pa.table(columns)))
-    task.store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
+    table = {
+        "recording_id": scored.recordings,
+        "label": scored.labels,
+        "predicted": columns[scored.scores.argmax(axis=1)],
+        "scores": scored.scores.tolist(),
+    }
+    store.write_bytes(f"{folder}/predictions.parquet", parquet_bytes(pa.table(table)))
+    store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
 
-def _finish(store: Store, folder: str, identity: Identity, info: dict[str, Any]) -> None:
-    """The manifest, with the hashes of both files."""
+def _recordings_learned_from(task: Task) -> int:
+    """Recordings of the run's samples, which are fewer than the protocol's where it learned from a share of them."""
+    samples = samples_from_bytes(task.store.read_bytes(f"{RunFiles(task.store, task.run).folder}/samples.npz"))
+    return len({sample.recording_id for sample in (*samples.learned, *samples.held_out)})
+
+
+def finish(store: Store, folder: str, names: Sequence[str], identity: Identity, info: dict[str, Any]) -> None:
+    """The manifest of an evaluation, with the hashes of its files."""
     files = tuple(
         ShardSummary(
             shard=number,
@@ -203,7 +239,7 @@ def _finish(store: Store, folder: str, identity: Identity, info: dict[str, Any])
             written=0,
             rejected=0,
         )
-        for number, file in enumerate(FILES)
+        for number, file in enumerate(names)
     )
     manifest = Manifest.of(identity, [], info)
     whole = manifest.model_copy(update={"shards": files, "hash": content_hash(identity, files)})

@@ -32,7 +32,7 @@ def finetune_lstm(
     require_runnable(store, recipe.finetune, options)
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
-    begun = None if init == "none" else find_init(store, init)
+    begun = None if init == "none" else find_init(store, init, "lstm")
     network, parents = resolve_input(store, recipe.lstm)
     if begun:
         require_fit(network, begun)

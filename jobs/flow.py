@@ -8,6 +8,7 @@ from functools import partial
 from ..pipeline.artefacts import SHARDS, read_manifest, read_report, read_samples
 from ..pipeline.dense_flow import brightness_of
 from ..pipeline.estimate_flow import STREAM_OF_METHOD, estimate_flow, estimate_pixels
+from ..pipeline.learned_flow import PairFlow
 from ..pipeline.read_sample import has_stream, read_clip
 from ..pipeline.samples import npy_bytes
 from ..pipeline.store import Store
@@ -17,6 +18,7 @@ from ..schemas.errors import BadSampleError, MotionpipeError
 from ..schemas.recipe import FlowSection, Recipe
 from ..schemas.report import Identity, Manifest, SampleEntry
 from .device import mention_idle_gpu, require_device
+from .flow_run import find_flow_run, load_flow_run
 from .options import RunOptions
 from .stage import StageResult, Work, run_stage
 
@@ -28,15 +30,16 @@ def flow(store: Store, recipe: Recipe, name: str | None, options: RunOptions) ->
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     config = resolve_method(store, shards, recipe.flow)
     stream = STREAM_OF_METHOD[config.method]
-    if config.method != "pd" and options.gpus_per_worker:
+    if config.method not in ("pd", "learned") and options.gpus_per_worker:
         raise MotionpipeError(f"method {config.method} computes on the CPU; leave --gpus-per-worker out")
     if not any(has_stream(entry, stream) for _, entry in read_samples(store, SHARDS, shards)):
         raise MotionpipeError(f"method {config.method} needs {stream} frames, which no sample of {store.uri} has")
-    if config.method == "pd":
+    if config.method in ("pd", "learned"):
         mention_idle_gpu(options)
     recipe = recipe.model_copy(update={"flow": config})
-    folder = f"flow/{name or config.method}"
-    identity = Identity(stage="flow", section=config.model_dump(mode="json"), data={}, parents={"shards": shards.hash})
+    folder = f"flow/{name or (config.run.rpartition(':')[2] if config.run else config.method)}"
+    parents = {"shards": shards.hash, **({"run": find_flow_run(store, config.run)[1].hash} if config.run else {})}
+    identity = Identity(stage="flow", section=config.model_dump(mode="json"), data={}, parents=parents)
     make_worker = partial(flow_worker, store, folder, config, options.device)
     sizes = partial(shard_sizes, store, shards)
     return run_stage(store, folder, identity, recipe, sizes, make_worker, options)
@@ -63,10 +66,11 @@ def flow_worker(store: Store, folder: str, config: FlowSection, device: str) -> 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     require_device(device)
+    learned = load_flow_run(store, config.run, device) if config.run else None
 
     return ShardWork(
         items=lambda shard: read_report(store, SHARDS, shard).samples,
-        build=lambda shard, entry: _flow_samples(store, shard, entry, config, device),
+        build=lambda shard, entry: _flow_samples(store, shard, entry, config, device, learned),
         write=partial(write_tar_shard, store, folder),
     )
 
@@ -88,15 +92,17 @@ def read_flow_clip(store: Store, shard: int, entry: SampleEntry, config: FlowSec
     return read_clip(store, SHARDS, shard, entry, ["rgb", stream] if brightness == "rgb" else [stream]), brightness
 
 
-def _flow_samples(store: Store, shard: int, entry: SampleEntry, config: FlowSection, device: str) -> Iterable[Sample]:
+def _flow_samples(
+    store: Store, shard: int, entry: SampleEntry, config: FlowSection, device: str, learned: PairFlow | None
+) -> Iterable[Sample]:
     clip, brightness = read_flow_clip(store, shard, entry, config)
     dense = {}
     if config.keep == "pixels":
-        cells, pixels = estimate_pixels(clip, entry.fps, config, device)
+        cells, pixels = estimate_pixels(clip, entry.fps, config, device, learned=learned)
         dense = {"flow_px.npy": npy_bytes(pixels.flow), "valid_px.npy": npy_bytes(pixels.valid)}
         del pixels  # not twice in memory while it is written
     else:
-        cells = estimate_flow(clip, entry.fps, config, device)
+        cells = estimate_flow(clip, entry.fps, config, device, learned=learned)
     yield Sample(
         key=entry.key,
         members={"flow.npy": npy_bytes(cells.flow), "valid.npy": npy_bytes(cells.valid)} | dense,

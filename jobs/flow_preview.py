@@ -29,6 +29,7 @@ from ..schemas.recording import PlannedRecording
 from ..schemas.report import SampleEntry
 from .device import require_device
 from .flow import read_flow_clip, resolve_method
+from .flow_run import load_flow_run
 from .options import RunOptions
 from .preview_figure import Preview, preview_png
 from .trace import find_planned
@@ -86,6 +87,7 @@ def _preview(
     require_usable(clip, entry.fps, config)
     require_device(options.device)
     stride = config.stride_at(entry.fps)
+    learned = load_flow_run(store, config.run, options.device) if config.run else None
     if pair is None:
         pair = most_changing_pair(clip, stride, config)
     elif pair >= len(clip) - stride:
@@ -93,7 +95,7 @@ def _preview(
     cv2.setNumThreads(1)
     torch.set_num_threads(1)  # as workers do: the time is theirs
     start = time.perf_counter()
-    flow, valid = next(dense_flow(clip, stride, config, [pair], options.device))
+    flow, valid = next(dense_flow(clip, stride, config, [pair], options.device, learned=learned))
     seconds = time.perf_counter() - start
     means, counts = cell_means(flow, valid, config.cell)
     cells = FlowCells(entry.key, means.astype(np.float16), counts, stride, config.cell)

@@ -29,7 +29,8 @@ class Learner:
 
     Afterwards: restore: the network of a checkpoint, in evaluation mode. cut: frame numbers of so many evenly spaced
     clips of so many frames of a sample. show: those clips as network input (clips, …). features: embeddings (clips, D)
-    of network input, pooled to a grid; a classifier's forward pass gives logits (clips, L).
+    of network input, pooled to a grid, None where a model has none; a classifier's forward pass gives logits (clips,
+    L). show_crops: as show, ten crops of each clip one after the other; None where a model has no such protocol.
     """
 
     open: Callable[[Store, str | None, int, Any], Any]
@@ -44,4 +45,5 @@ class Learner:
     restore: Callable[[Any, dict[str, Tensor]], nn.Module]
     cut: Callable[[Any, TrainSample, int, int], list[list[int]]]
     show: Callable[[Any, Any, TrainSample, Sequence[Sequence[int]]], Float]
-    features: Callable[[Any, Tensor, int], Tensor]
+    features: Callable[[Any, Tensor, int], Tensor] | None
+    show_crops: Callable[[Any, Any, TrainSample, Sequence[Sequence[int]]], Float] | None = None

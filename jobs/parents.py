@@ -54,12 +54,23 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
                 yield f"runs/{artefact.identity.data['run']}", None if untrained else made_from
             case "init" if not is_elsewhere(artefact.info["init"]):
                 yield f"runs/{artefact.info['init']}", made_from
-            case "run":
-                yield f"runs/{artefact.name.split('/', 1)[0]}", made_from
-            case "embeddings" if artefact.kind == "runs":
-                yield f"embeddings/{artefact.identity.data['network']['percepts']}", made_from
+            case "run" if not is_elsewhere(_run_of(artefact)):
+                yield f"runs/{_run_of(artefact)}", made_from
+            case "first" | "second":
+                yield f"evaluations/{artefact.info[name]}/{artefact.identity.data['protocol']}", made_from
             case "embeddings":
-                yield f"embeddings/{artefact.name.split('/', 1)[0]}", made_from
+                yield f"embeddings/{_embeddings_of(artefact)}", made_from
+
+
+def _run_of(artefact: Artefact) -> str:
+    """The run that estimated a flow, or that an evaluation scored."""
+    return str(artefact.identity.section["run"]) if artefact.kind == "flow" else artefact.name.split("/", 1)[0]
+
+
+def _embeddings_of(artefact: Artefact) -> str:
+    """The embeddings that a run learned from, or that a probe was fitted to."""
+    learned = artefact.kind == "runs"
+    return str(artefact.identity.data["network"]["percepts"]) if learned else artefact.name.split("/", 1)[0]
 
 
 def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefact]) -> str:
@@ -76,13 +87,16 @@ def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefac
         "runs": ["train-cluster", "--name", name, *_run_words(artefact)],
         "embeddings": ["embed", *_embed_words(artefact), "--name", name.removesuffix("@init")],
         "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],
-        "evaluations": ["evaluate", "--run", name.split("/", 1)[0], *_evaluate_words(artefact)],
+        "evaluations": ["evaluate", *_evaluated(artefact)],
+        "motion": ["evaluate", "--on", "motion", *_evaluated(artefact)],
     }[artefact.kind]
     recipe = ["--recipe", f"{store.uri}/{artefact.folder}/recipe.toml"] if store.is_local else []
     return shlex.join(["motionpipe", *words, *recipe, "--store", store.uri])
 
 
 def _run_words(artefact: Artefact) -> list[str]:
+    if artefact.identity.data.get("model") == "uf-tsn":
+        return ["--init", str(artefact.info["init"])] if "init" in artefact.info else []
     if artefact.identity.stage == "finetune":
         return ["--task", "classify", "--init", str(artefact.info.get("init"))]
     book = artefact.info.get("codebook")
@@ -96,9 +110,14 @@ def _embed_words(artefact: Artefact) -> list[str]:
     return ["--run", str(data.get("run"))]
 
 
-def _evaluate_words(artefact: Artefact) -> list[str]:
-    words = ["--protocol", str(artefact.identity.data.get("protocol"))]
-    return [*words, "--on", "prediction"] if artefact.identity.section.get("on") == "prediction" else words
+def _evaluated(artefact: Artefact) -> list[str]:
+    identity, info = artefact.identity, artefact.info
+    words = ["--protocol", str(identity.data.get("protocol"))]
+    if "first" in info:
+        weights = str(identity.data.get("weights"))
+        return ["--run", info["first"], "--with", info["second"], "--weights", weights, *words]
+    words = ["--run", artefact.name.split("/", 1)[0], *words]
+    return [*words, "--on", "prediction"] if identity.section.get("on") == "prediction" else words
 
 
 def flow_name(artefact: Artefact, by_folder: dict[str, Artefact]) -> str:

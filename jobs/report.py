@@ -12,12 +12,14 @@ import click
 from jinja2 import Environment, StrictUndefined
 
 from .. import __version__
+from ..pipeline.measure_frames import METHODS
 from ..pipeline.store import Store
 from .inventory import command_for
 from .predict import open_predictor, pictures
 from .report_codebook import codebook_figure, codebook_gallery
 from .report_content import Book, ConfusionPair, Content, Run, collect
-from .report_figures import confusion_figure, evaluation_figure, run_figure
+from .report_figures import confusion_figure, evaluation_figure, flow_run_figure, run_figure
+from .report_flow_quality import flow_qualities
 from .report_motion import FlowSheet, flow_sheet
 from .report_registration import RegistrationSheet, registration_sheet
 from .report_samples import Image, Shown, contact_sheet, inlined_png
@@ -43,6 +45,7 @@ class Illustrated:
     runs: Sequence[tuple[Run, Image | None, Sequence[Image]]]
     confusions: Sequence[tuple[ConfusionPair, Image]]
     evaluations: Sequence[tuple[dict[str, Any], Image]]
+    qualities: Sequence[tuple[dict[str, Any], Image]]
 
 
 def report(store: Store) -> str:
@@ -71,32 +74,46 @@ def illustrate(store: Store, content: Content) -> Illustrated:
         confusions=_with_figures(content.confusions, confusion_figure),
         # one seed of each: figures of the others look alike
         evaluations=_with_figures([group.rows[0] for group in content.evaluations], evaluation_figure),
+        qualities=flow_qualities(store)[:_MOST_FIGURES],
     )
 
 
 def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Image | None, list[Image]]]:
-    """Curves of each run, and predictions of the first finished ones that predict flow."""
+    """Curves of each run, and predictions of the first finished ones that predict flow or frames."""
     shown = {run.artefact.name for run in [run for run in runs if _predicts(store, run)][:_MOST_PREDICTED]}
     return [
         (
             run,
-            (sequence_run_figure(run) if _is_lstm(run) else run_figure(run)) if len(run.rows) > 1 else None,
+            _run_figure(run) if len(run.rows) > 1 else None,
             _predictions(store, run) if run.artefact.name in shown else [],
         )
         for run in runs
     ]
 
 
+def _run_figure(run: Run) -> Image:
+    """Curves of what the run learns: sequences, flow without truth, or classes, codewords and synthesised frames."""
+    if _is_lstm(run):
+        return sequence_run_figure(run)
+    estimates_flow = run.artefact.identity.data["model"] == "uf-tsn" and run.artefact.identity.stage == "train"
+    return flow_run_figure(run) if estimates_flow else run_figure(run)
+
+
 def _predicts(store: Store, run: Run) -> bool:
-    """Whether it was pre-trained to its end, and its weights and its flow are still there."""
+    """Whether it is finished and predicts flow or frames, and its weights and its flow, if any, are still there."""
     artefact = run.artefact
-    if artefact.manifest is None or artefact.identity.stage != "train":
+    if artefact.manifest is None:
         return False
     if _is_lstm(run):
         return can_be_shown(store, run)
-    weights = [f"{artefact.folder}/{line.file}" for line in artefact.manifest.shards]
-    flow = f"flow/{artefact.info['flow']}/manifest.json"
-    return bool(weights) and all(store.exists(name) for name in (*weights, flow))
+    needed = [f"{artefact.folder}/{line.file}" for line in artefact.manifest.shards]
+    if artefact.identity.data["model"] == "cgm-net":
+        network = artefact.identity.data["network"]
+        predicts = bool(network["lambda_hr"] or network["lambda_lr"])
+    else:
+        predicts = artefact.identity.stage == "train" and artefact.identity.data["model"] == "atomic-flow"
+        needed += [f"flow/{artefact.info['flow']}/manifest.json"] if predicts else []
+    return predicts and all(store.exists(name) for name in needed)
 
 
 def _is_lstm(run: Run) -> bool:
@@ -120,6 +137,7 @@ def render(store: Store, content: Content, illustrated: Illustrated) -> str:
         illustrated=illustrated,
         uri=store.uri,
         version=__version__,
+        motion_methods=METHODS,
         command=lambda kind: command_for(store, kind),
         status_command=f"motionpipe status --store {shlex.quote(store.uri)}",
     )

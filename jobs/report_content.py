@@ -114,6 +114,7 @@ class Content:
     probes: tuple[dict[str, Any], ...]
     confusions: tuple[ConfusionPair, ...]
     evaluations: tuple[Evaluation, ...]
+    motion: tuple[dict[str, Any], ...]
     predicted: tuple[dict[str, Any], ...]
 
 
@@ -143,6 +144,7 @@ def collect(store: Store) -> Content:
         probes=tuple(probes),
         confusions=confusion_pairs(probes),
         evaluations=_evaluations([detail for detail in scored if "top1" in detail]),
+        motion=tuple(artefact.detail for artefact in artefacts if artefact.kind == "motion" and artefact.finished),
         predicted=tuple(detail for detail in scored if "decoders" in detail),
     )
 

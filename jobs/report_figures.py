@@ -24,6 +24,8 @@ _FEW_CLASSES = 20
 
 def run_figure(run: Run) -> Image:
     """Loss, accuracy, speed and learning rate over the steps of a run."""
+    if run.artefact.identity.data["model"] == "cgm-net":
+        return _synthesis_figure(run)
     rows = run.rows
     steps = np.array([row["step"] for row in rows])
     with page_style():
@@ -48,6 +50,57 @@ def run_figure(run: Run) -> Image:
         learning_rate(speed, steps, column(rows, "learning_rate"))
         legend_above(loss)
         legend_above(accuracy)
+        return svg_image(figure)
+
+
+def _synthesis_figure(run: Run) -> Image:
+    """Errors of the synthesised frames, accuracy of the classes, as far as there are both, and speed."""
+    rows = run.rows
+    steps = np.array([row["step"] for row in rows])
+    errors = {"hr": (BLUE, "all frames"), "next": (ORANGE, "the unseen one"), "copy": (_RED, "copying")}
+    shown = {name: style for name, style in errors.items() if name in rows[0]}
+    classifies = "accuracy" in rows[0]
+    with page_style():
+        figure = empty_figure(11.5, 3.2)
+        panels = list(figure.subplots(1, 1 + bool(shown) + classifies, squeeze=False)[0])
+        speed = panels.pop()
+        if shown:
+            axes = panels.pop(0)
+            for name, (colour, label) in shown.items():
+                curve(axes, steps, column(rows, name), colour, label)
+            held_out(axes, rows, "held_out_hr")
+            axes.set(title="Synthesised frames", xlabel="step", ylabel="error, pixels in [-1, 1]", ylim=(0, None))
+            legend_above(axes)
+        if classifies:
+            axes = panels.pop(0)
+            curve(axes, steps, column(rows, "accuracy"), BLUE, "training")
+            held_out(axes, rows, "held_out_accuracy")
+            axes.set(title="Accuracy", xlabel="step", ylabel="share of clips right", ylim=(0, None))
+            legend_above(axes)
+        curve(speed, steps, column(rows, "clips_per_s"), GREEN, "clips/s")
+        speed.set(title="Speed and learning rate", xlabel="step", ylabel="clips a second", ylim=(0, None))
+        learning_rate(speed, steps, column(rows, "learning_rate"))
+        return svg_image(figure)
+
+
+def flow_run_figure(run: Run) -> Image:
+    """Loss without truth, length of the flow, speed and learning rate over the steps of a run that estimates flow."""
+    rows = run.rows
+    steps = np.array([row["step"] for row in rows])
+    with page_style():
+        figure = empty_figure(11.5, 3.2)
+        loss, motion, speed = figure.subplots(1, 3, width_ratios=(1.3, 1.3, 1))
+        curve(loss, steps, column(rows, "loss"), BLUE, "weighted sum")
+        curve(loss, steps, column(rows, "census"), ORANGE, "census")
+        held_out(loss, rows, "held_out_loss")
+        curve(motion, steps, column(rows, "motion"), BLUE, "training")
+        held_out(motion, rows, "held_out_motion")
+        curve(speed, steps, column(rows, "clips_per_s"), GREEN, "pairs/s")
+        loss.set(title="Unsupervised loss", xlabel="step", ylabel="summed over levels")
+        motion.set(title="Mean length of the flow", xlabel="step", ylabel="px of the frame", ylim=(0, None))
+        speed.set(title="Speed and learning rate", xlabel="step", ylabel="pairs a second", ylim=(0, None))
+        learning_rate(speed, steps, column(rows, "learning_rate"))
+        legend_above(loss)
         return svg_image(figure)
 
 

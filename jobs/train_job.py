@@ -21,7 +21,8 @@ class TrainJob:
     refused. network: the model's own section, sizes of the network and its input. train: schedule of pre-training.
     flow_folder, cell: where targets lie, and the side of a stored flow cell [px]. codebook: of the flow's codewords,
     for networks that predict them. finetune, labels, init: for classifiers, their schedule, the class indices that they
-    tell apart, and the (store, checkpoint) that the encoder starts from, if any.
+    tell apart, and the (store, checkpoint) that the encoder starts from, if any. weights: file of public weights that
+    a backbone starts from, which all workers see.
     """
 
     store: Store
@@ -36,6 +37,7 @@ class TrainJob:
     finetune: FinetuneSection | None = None
     labels: Sequence[int] = ()
     init: tuple[Store, str] | None = None
+    weights: str | None = None
 
     @property
     def loop(self) -> LoopSection:

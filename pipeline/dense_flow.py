@@ -6,6 +6,7 @@ frames i, i + stride ─► brightness, depth ─► scene flow there (and back)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from ..schemas.clip import Clip
 from ..schemas.recipe import FlowSection
 from .depth_frames import beside_jump, erode_depth
 from .depth_intensity import depth_as_grey, rgb_as_grey, shading, silhouette
+from .learned_flow import PairFlow
 from .optical_flow import optical_flow
 
 Field = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
@@ -37,18 +39,20 @@ def dense_flow(
     pairs: Sequence[int],
     device: str = "cpu",
     pixels_per_call: int | None = None,
+    learned: PairFlow | None = None,
 ) -> Iterator[Field]:
     """Flow of the pairs (i, i + stride), i in `pairs`, some pairs at a time.
 
     A clip of both streams has them registered, of one size. A pair with a missing frame in between is more than a step
-    apart and has no valid pixel. `device` and `pixels_per_call` change the speed only, for one kind of device.
+    apart and has no valid pixel. `learned`: what estimates the flow where the method is learned.
+    `device` and `pixels_per_call` change the speed only, for one kind of device.
     """
     pixels_per_call = pixels_per_call or PIXELS_PER_CALL[device]
     apart = _apart(clip, stride)
     fields = (
         _scene_flow(clip, stride, config, pairs, torch.device(device), pixels_per_call)
         if config.method == "pd"
-        else _optical_flow(clip, stride, config, pairs)
+        else _optical_flow(clip, stride, config, pairs, learned or partial(optical_flow, config.method))
     )
     done = 0
     for flow, valid in fields:
@@ -70,16 +74,18 @@ def _apart(clip: Clip, stride: int) -> npt.NDArray[np.bool_]:
     return np.asarray(slots[stride:] - slots[: len(slots) - stride] != stride, dtype=np.bool_)
 
 
-def _optical_flow(clip: Clip, stride: int, config: FlowSection, pairs: Sequence[int]) -> Iterator[Field]:
+def _optical_flow(
+    clip: Clip, stride: int, config: FlowSection, pairs: Sequence[int], estimate: PairFlow
+) -> Iterator[Field]:
     assert clip.rgb is not None
     slack = config.forward_backward_slack or SLACK["px"]
     for pair in pairs:
         first, second = clip.rgb[pair], clip.rgb[pair + stride]
-        flow = optical_flow(config.method, first, second)[None]
+        flow = estimate(first, second)[None]
         valid = np.ones((1, *flow.shape[2:]), dtype=np.bool_)
         if config.forward_backward:
             there = torch.from_numpy(flow)
-            back = torch.from_numpy(optical_flow(config.method, second, first)[None])
+            back = torch.from_numpy(estimate(second, first)[None])
             valid = consistent(there, back, there, config.forward_backward, slack).numpy()
         yield flow, valid
 

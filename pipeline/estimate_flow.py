@@ -14,18 +14,24 @@ from ..schemas.recipe import FlowSection
 from .dense_flow import Field, brightness_of, dense_flow
 from .depth_frames import median_depth_m
 from .flow_cells import cell_means
+from .learned_flow import PairFlow
 from .optical_flow import METHODS, SMALLEST_SIDE
 
-STREAM_OF_METHOD = {"pd": "depth"} | dict.fromkeys(METHODS, "rgb")
+STREAM_OF_METHOD = {"pd": "depth"} | dict.fromkeys((*METHODS, "learned"), "rgb")
 """The stream that a method reads; its frames are what the flow grid lies on."""
 MOST_PIXEL_BYTES = 2 << 30
 """Largest dense flow of one sample that is kept: it is held in memory and is one member of a tar [bytes]."""
 
 
 def estimate_flow(
-    clip: Clip, fps: float, config: FlowSection, device: str = "cpu", pixels_per_call: int | None = None
+    clip: Clip,
+    fps: float,
+    config: FlowSection,
+    device: str = "cpu",
+    pixels_per_call: int | None = None,
+    learned: PairFlow | None = None,
 ) -> FlowCells:
-    """Flow cells of all pairs; `pixels_per_call` are solved at once (speed only).
+    """Flow cells of all pairs; `pixels_per_call` are solved at once (speed only). learned: that method's estimator.
 
     A clip of both streams has them registered, of one size.
     Raises BadSampleError where the clip has too few frames for a pair, frames too small for the method or of two
@@ -33,12 +39,17 @@ def estimate_flow(
     """
     require_usable(clip, fps, config)
     stride = config.stride_at(fps)
-    fields = dense_flow(clip, stride, config, range(len(clip) - stride), device, pixels_per_call)
+    fields = dense_flow(clip, stride, config, range(len(clip) - stride), device, pixels_per_call, learned)
     return _cells(clip.key, stride, config.cell, fields)
 
 
 def estimate_pixels(
-    clip: Clip, fps: float, config: FlowSection, device: str = "cpu", pixels_per_call: int | None = None
+    clip: Clip,
+    fps: float,
+    config: FlowSection,
+    device: str = "cpu",
+    pixels_per_call: int | None = None,
+    learned: PairFlow | None = None,
 ) -> tuple[FlowCells, FlowPixels]:
     """The same, and the dense flow that the cells are means of.
 
@@ -56,7 +67,7 @@ def estimate_pixels(
         )
     flow_px = np.zeros((pairs, 3 if config.method == "pd" else 2, height, width), dtype=np.float16)
     valid_px = np.zeros((pairs, height, width), dtype=np.uint8)
-    fields = dense_flow(clip, stride, config, range(pairs), device, pixels_per_call)
+    fields = dense_flow(clip, stride, config, range(pairs), device, pixels_per_call, learned)
     cells = _cells(clip.key, stride, config.cell, _kept(fields, flow_px, valid_px))
     return cells, FlowPixels(clip.key, flow_px, valid_px)
 

@@ -33,10 +33,14 @@ class ClipScorer:
     @torch.inference_mode()
     def rows(self, sample: TrainSample, clips: Clips | None = None) -> npt.NDArray[np.float64]:
         """What `forward` says of each of the sample's clips (N, D); clips: those of `cut`, where they are at hand."""
-        shown = self.show(sample, self.cut(sample) if clips is None else clips)
-        parts = torch.split(torch.from_numpy(shown), self.batch)
-        rows = torch.cat([self.forward(part.to(self.device)).float().cpu() for part in parts])
-        return np.asarray(rows.double().numpy())
+        numbers = self.cut(sample) if clips is None else clips
+        # some clips at a time: ten crops of all of a recording's would take gigabytes
+        rows = [
+            self.forward(part.to(self.device)).float().cpu()
+            for i in range(0, len(numbers), self.batch)
+            for part in torch.split(torch.from_numpy(self.show(sample, numbers[i : i + self.batch])), self.batch)
+        ]
+        return np.asarray(torch.cat(rows).double().numpy())
 
     def scores(self, sample: TrainSample) -> npt.NDArray[np.float64]:
         """Softmax of the logits of each clip (N, L); rows sum to 1."""

@@ -12,9 +12,11 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from .atomic_flow import AtomicFlowSection
+from .cgm_net import CgmNetSection
 from .lstm_section import LSTMSection
 from .section import Count, Positive, Probability, Section
 from .training import FinetuneSection, ModelName, TrainSection
+from .uf_tsn import UfTsnSection
 
 DigitSpeed = Annotated[float, Field(gt=0, le=36)]
 
@@ -115,11 +117,12 @@ class ShardSection(Section):
 class FlowSection(Section):
     """How motion between frames is estimated."""
 
-    method: Literal["auto", "pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow"] = Field(
+    method: Literal["auto", "pd", "dis", "dis-fast", "tv-l1", "farneback", "deepflow", "learned"] = Field(
         "auto",
-        description="pd: RGB-D scene flow; the others: optical flow with OpenCV's defaults; auto: pd where any sample "
-        "has depth, else dis",
+        description="pd: RGB-D scene flow; learned: by the flow network of `run`; the others: optical flow with "
+        "OpenCV's defaults; auto: pd where any sample has depth, else dis",
     )
+    run: str | None = Field(None, description="learned: the run, of this store or STORE:RUN, that estimates the flow")
     step_s: float = Field(
         0.1, gt=0, le=10, description="time from a frame to its partner; stride = round(step_s * fps) [s]"
     )
@@ -181,6 +184,12 @@ class FlowSection(Section):
             raise ValueError("the nearest depth comes first")
         return bounds
 
+    @model_validator(mode="after")
+    def _run_is_for_learned(self) -> FlowSection:
+        if (self.method == "learned") != (self.run is not None):
+            raise ValueError("method = learned needs a run (--run RUN), and no other method takes one")
+        return self
+
     def stride_at(self, fps: float) -> int:
         """Frames between the two of a pair in a recording of `fps` frames a second."""
         return self.stride or max(1, round(self.step_s * fps))
@@ -231,10 +240,26 @@ class CodebookSection(Section):
 
 
 class EvaluateSection(Section):
-    """How a fine-tuned classifier is scored."""
+    """How a fine-tuned classifier is scored, and the synthesis of frames measured."""
 
     num_clips: int = Field(10, ge=1, le=1000, description="evenly spaced clips of a sample, averaged [count]")
+    crops: Literal[1, 10] = Field(
+        1, description="uf-tsn: the centre of each clip, or its corners too and all five mirrored, averaged [count]"
+    )
+    average: Literal["softmax", "scores"] = Field(
+        "softmax", description="what is averaged over clips: probabilities, or the scores before the softmax"
+    )
     batch: int = Field(16, ge=1, le=4096, description="clips in one forward pass [count]")
+    motion_clips: int = Field(
+        101, ge=1, le=100_000, description="--on motion: clips, one of each recording, over all classes [count]"
+    )
+    motion_side: int | None = Field(
+        None,
+        ge=32,
+        le=1024,
+        description="--on motion: side of the frames, of the same part of the picture; default: the run's crop [px]",
+    )
+    motion_seed: int = Field(0, ge=0, description="--on motion: seed of the clips")
 
 
 class EmbedSection(Section):
@@ -270,19 +295,25 @@ class Recipe(Section):
     codebook: CodebookSection = CodebookSection()
     train: TrainSection = TrainSection()
     atomic_flow: AtomicFlowSection = AtomicFlowSection()
+    cgm_net: CgmNetSection = CgmNetSection()
     lstm: LSTMSection = LSTMSection()
+    uf_tsn: UfTsnSection = UfTsnSection()
     finetune: FinetuneSection = FinetuneSection()
     evaluate: EvaluateSection = EvaluateSection()
     embed: EmbedSection = EmbedSection()
     classify: ClassifySection = ClassifySection()
 
-    def network(self, model: ModelName) -> AtomicFlowSection | LSTMSection:
+    def network(self, model: ModelName) -> AtomicFlowSection | CgmNetSection | LSTMSection | UfTsnSection:
         """The section of a model's input and sizes."""
-        networks: dict[ModelName, AtomicFlowSection | LSTMSection] = {
-            "atomic-flow": self.atomic_flow,
-            "lstm": self.lstm,
-        }
-        return networks[model]
+        match model:
+            case "atomic-flow":
+                return self.atomic_flow
+            case "cgm-net":
+                return self.cgm_net
+            case "lstm":
+                return self.lstm
+            case "uf-tsn":
+                return self.uf_tsn
 
 
 def canonical_hash(value: object) -> str:

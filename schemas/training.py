@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from .section import Probability, Section
 
-ModelName = Literal["atomic-flow", "lstm"]
+ModelName = Literal["atomic-flow", "cgm-net", "lstm", "uf-tsn"]
 
 
 class LoopSection(Section):
@@ -82,6 +82,13 @@ class FinetuneSection(LoopSection):
     )
     dropout: Probability = Field(0.5, description="features dropped before the linear layer [fraction]")
     flip: bool = Field(True, description="mirror half of the training clips")
+    labelled: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="part of the training recordings of each class that is learned from, whole groups drawn by seed; "
+        "for learning with fewer labels [fraction]",
+    )
     frozen_epochs: int = Field(5, ge=0, description="first epochs, in which the linear layer learns alone [count]")
     frozen_rate: float = Field(1e-3, gt=0, description="Adam step size of the linear layer in those epochs")
     head_rate: float = Field(1e-3, gt=0, description="Adam step size of the linear layer after them")

@@ -104,6 +104,8 @@ def _protocol(store: Store, asked: str | None, embeddings: Manifest) -> Protocol
     dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
     name = resolve_protocol(dataset, asked)
     made = embeddings.identity.data
+    if "encoder" in made:
+        return Protocol(name, plan, "")  # its weights are of other pictures
     trained_on, run = made["trained_on"], made["run"]
     own = made["dataset"] == dataset
     seen = recordings_in(plan, trained_on, "train") & recordings_in(plan, name, "test") if own else frozenset[str]()

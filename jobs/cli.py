@@ -197,9 +197,9 @@ def compare_codebooks(first: str, second: str, as_json: bool, store_uri: str | N
 @main.command("train-cluster")
 @click.option(
     "--model",
-    type=click.Choice(("atomic-flow", "uf-tsn")),
+    type=click.Choice(("atomic-flow", "cgm-net", "lstm", "uf-tsn")),
     default=None,
-    help="Network to train [default: that of the recipe].",
+    help="Network to train [default: the recipe's train.model].",
 )
 @click.option(
     "--task",
@@ -286,18 +286,46 @@ def train_cluster(
     "--run", "run_name", default=None, metavar="RUN|STORE:RUN", help="Run to embed with, of this or another store."
 )
 @click.option(
+    "--encoder",
+    type=click.Choice(("resnet18", "resnet152", "vgg16", "efficientnet-lite0")),
+    default=None,
+    help="Image network to embed with instead; its weights are --weights.",
+)
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="File of the encoder's weights, PyTorch's or safetensors'.",
+)
+@click.option(
     "--per", type=click.Choice(("clip", "frame")), default=None, help="A row for each clip, or for each single frame."
 )
 @click.option("--name", callback=plain_name, default=None, help="Name of the embeddings [default: RUN, or RUN-frame].")
 @gpus_option
 @stage_options
 def embed(
-    store: Store, recipe: MakeRecipe, options: RunOptions, run_name: str | None, per: str | None, name: str | None
+    store: Store,
+    recipe: MakeRecipe,
+    options: RunOptions,
+    run_name: str | None,
+    encoder: str | None,
+    weights: Path | None,
+    per: str | None,
+    name: str | None,
 ) -> list[StageResult]:
-    """Write a run's embeddings, and those of its untrained weights, to Parquet."""
+    """Write a run's embeddings, and those of its untrained weights, to Parquet; or an image network's percepts."""
+    chosen = recipe(("embed.per", per))
+    if encoder is not None:
+        if run_name is not None or weights is None:
+            raise click.UsageError("--encoder needs --weights FILE, and no --run")
+        from .embed_encoder import embed_with_encoder
+
+        return [embed_with_encoder(store, chosen, encoder, weights, name, options)]  # type: ignore[arg-type]
+    if weights is not None:
+        raise click.UsageError("--weights is for --encoder")
     from .embed import embed as run
 
-    return run(store, recipe(("embed.per", per)), run_name, name, options)
+    return run(store, chosen, run_name, name, options)
 
 
 @main.command()
@@ -346,7 +374,7 @@ def predict(run_name: str | None, key: str | None, start: int | None, out: Path 
 
 
 @main.command()
-@click.option("--run", "run_name", default=None, help="Classifier to score; with --on flow a run that estimates flow.")
+@click.option("--run", "run_name", default=None, help="Run to score.")
 @click.option("--with", "with_run", default=None, metavar="RUN", help="Another classifier, whose scores are added.")
 @click.option(
     "--weights",
@@ -356,10 +384,12 @@ def predict(run_name: str | None, key: str | None, start: int | None, out: Path 
 )
 @click.option(
     "--on",
-    type=click.Choice(("action", "flow")),
+    "what",
+    type=click.Choice(("action", "motion", "prediction", "flow")),
     default="action",
     show_default=True,
-    help="Classes of recordings; or warped l1 and census error of flow, beside OpenCV's methods on the same pairs.",
+    help="Classes that a classifier names, frames that a cgm-net synthesises or an lstm predicts, or the flow of a "
+    "uf-tsn beside OpenCV's on the same pairs.",
 )
 @click.option("--pairs", type=click.IntRange(1), default=None, help="With --on flow: pairs, at most [default: 200].")
 @click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
@@ -373,30 +403,36 @@ def evaluate(
     run_name: str | None,
     with_run: str | None,
     weights: str | None,
-    on: str,
+    what: str,
     pairs: int | None,
     protocol: str | None,
     allow_leak: bool,
 ) -> StageResult | None:
-    """Score a fine-tuned classifier on test recordings, clips averaged; or the flow that a run estimates."""
-    if (on == "flow" and (with_run or weights or allow_leak)) or (on != "flow" and pairs):
-        raise click.UsageError("--on flow takes --pairs, and none of --with, --weights and --allow-leak")
-    if on == "flow":
+    """Score a run on test recordings: a classifier's classes, or frames synthesised or predicted, or flow."""
+    if pairs is not None and what != "flow":
+        raise click.UsageError("--pairs goes with --on flow")
+    if (with_run or weights) and (what != "action" or not (run_name and with_run)):
+        raise click.UsageError("--with RUN adds a classifier's scores to those of --run RUN, --weights weighs the two")
+    if what == "flow":
         from .evaluate_flow import evaluate_flow
 
         evaluate_flow(store, run_name, protocol, pairs or 200, options)
         return None
-    if with_run is None:
-        if weights is not None:
-            raise click.UsageError("--weights goes with --with RUN")
-        from .evaluate import evaluate as run
+    if what == "motion":
+        from .evaluate_motion import evaluate_motion
 
-        return run(store, recipe(), run_name, protocol, options, allow_leak)
-    if run_name is None:
-        raise click.UsageError("--with RUN adds its scores to those of --run RUN: give both")
-    from .fuse import evaluate_fused
+        return evaluate_motion(store, recipe(), run_name, protocol, options, allow_leak)
+    if what == "prediction":
+        from .evaluate_prediction import evaluate_prediction
 
-    return evaluate_fused(store, recipe(), (run_name, with_run), weights or "1:1", protocol, options, allow_leak)
+        return evaluate_prediction(store, recipe(), run_name, protocol, options, allow_leak)
+    if run_name is not None and with_run is not None:
+        from .fuse import evaluate_fused
+
+        return evaluate_fused(store, recipe(), (run_name, with_run), weights or "1:1", protocol, options, allow_leak)
+    from .evaluate import evaluate as run
+
+    return run(store, recipe(), run_name, protocol, options, allow_leak)
 
 
 @main.command()

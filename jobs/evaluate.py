@@ -23,6 +23,7 @@ from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.score_clips import ClipScorer
 from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
 from ..pipeline.store import Store
+from ..pipeline.train_samples import samples_from_bytes
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import EvaluateSection, Recipe
 from ..schemas.report import Identity, Manifest, ShardSummary, content_hash
@@ -85,7 +86,7 @@ def evaluate(
     folder = f"evaluations/{run}/{scored.name}"
     identity = Identity(
         stage="evaluate",
-        section=recipe.evaluate.model_dump(mode="json", exclude={"batch"}),
+        section=recipe.evaluate.model_dump(mode="json", include={"num_clips"}),
         data={"protocol": scored.name},
         parents={"shards": shards.hash, "run": trained.hash},
     )
@@ -99,7 +100,7 @@ def evaluate(
             task = Task(store, run, trained, recipe.evaluate, samples)
             _score(task, folder, scored, options)
             info = {"seconds": round(time.monotonic() - start, 3), "workers": options.workers}
-            finish_evaluation(store, folder, identity, info)
+            finish(store, folder, FILES, identity, info)
     record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
     click.echo("\n".join(evaluation_table(evaluations(store, scored.name))))
     unscored = 1 - record["n_test"] / record["n_test_planned"]
@@ -132,10 +133,10 @@ def scored_protocol(store: Store, dataset: str, asked: str, run: str, trained: M
     plan, name, data = planned_by_recording(store), resolve_protocol(dataset, asked), trained.identity.data
     test = recordings_in(plan, name, "test")
     tuned = recordings_in(plan, data["protocol"], "train") & test
-    begun = data["init_dataset"] == dataset and recordings_in(plan, data["init_protocol"], "train") & test
+    begun = data.get("init_dataset") == dataset and recordings_in(plan, data["init_protocol"], "train") & test
     leak = ""
     if tuned:
-        leak = f"run {run} was fine-tuned on {data['protocol']}, with {len(tuned)} test recordings of {name}"
+        leak = f"run {run} was trained on {data['protocol']}, with {len(tuned)} test recordings of {name}"
     elif begun:
         leak = (
             f"run {run} began from one trained on {data['init_protocol']}, with {len(begun)} test recordings of {name}"
@@ -187,13 +188,17 @@ def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> 
     section, data = task.trained.identity.section, task.trained.identity.data
     settings = settings_hash(section | {"network": data["network"], "init": data["init_settings"]})
     about = {"run": task.run, "init": init, "init_protocol": data["init_protocol"], "seed": section["seed"]}
-    write_figures(task.store, folder, protocol, scored, data["labels"], about | {"settings": settings})
+    about |= {"settings": settings, "n_train": _recordings_learned_from(task)}
+    write_figures(task.store, folder, protocol, scored, data["labels"], about)
 
 
 def write_figures(
     store: Store, folder: str, protocol: Protocol, scored: Scored, classes: Sequence[int], about: dict[str, Any]
 ) -> None:
-    """Predictions and metrics of scored test recordings; column j scores the class index `classes[j]`."""
+    """Predictions and metrics of scored test recordings; column j scores the class index `classes[j]`.
+
+    about: what the record says of the run, `n_train` among it.
+    """
     columns = np.array(classes, dtype=np.int64)
     metrics = score(scored.scores, scored.labels, columns)
     names, train = protocol.label_names(), protocol.labelled("train")
@@ -202,7 +207,6 @@ def write_figures(
         "protocol": protocol.name,
         "leak": protocol.leak,
         "clips": scored.clips,
-        "n_train": len(train),
         "n_test": len(scored.recordings),
         "n_test_planned": len(protocol.labelled("test")),
         "chance": 1 / len(columns),
@@ -221,8 +225,14 @@ def write_figures(
     store.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1, sort_keys=True).encode())
 
 
-def finish_evaluation(store: Store, folder: str, identity: Identity, info: dict[str, Any]) -> None:
-    """The manifest, with the hashes of both files."""
+def _recordings_learned_from(task: Task) -> int:
+    """Recordings of the run's samples, which are fewer than the protocol's where it learned from a share of them."""
+    samples = samples_from_bytes(task.store.read_bytes(f"{RunFiles(task.store, task.run).folder}/samples.npz"))
+    return len({sample.recording_id for sample in (*samples.learned, *samples.held_out)})
+
+
+def finish(store: Store, folder: str, names: Sequence[str], identity: Identity, info: dict[str, Any]) -> None:
+    """The manifest of an evaluation, with the hashes of its files."""
     files = tuple(
         ShardSummary(
             shard=number,
@@ -232,7 +242,7 @@ def finish_evaluation(store: Store, folder: str, identity: Identity, info: dict[
             written=0,
             rejected=0,
         )
-        for number, file in enumerate(FILES)
+        for number, file in enumerate(names)
     )
     manifest = Manifest.of(identity, [], info)
     whole = manifest.model_copy(update={"shards": files, "hash": content_hash(identity, files)})

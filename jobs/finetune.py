@@ -9,6 +9,7 @@ from typing import Any
 
 from ..pipeline.artefacts import SHARDS, read_manifest, read_report
 from ..pipeline.clip_plan import TrainSample
+from ..pipeline.labelled_share import labelled_share
 from ..pipeline.read_sample import has_stream
 from ..pipeline.splits import resolve_protocol
 from ..pipeline.store import Store
@@ -57,14 +58,23 @@ def finetune(
     store: Store, recipe: Recipe, init: str, run: str, options: RunOptions, loop: LoopOptions | None = None
 ) -> StageResult:
     """Train the classifier `run` on the labelled training part; `init`: a run, STORE:RUN, or "none"."""
+    if recipe.train.model == "cgm-net":
+        from .classify_cgm_net import classify_cgm_net
+
+        return classify_cgm_net(store, recipe, init, run, options, loop or LoopOptions())
+    if recipe.train.model == "lstm":
+        from .finetune_lstm import finetune_lstm
+
+        return finetune_lstm(store, recipe, init, run, options, loop or LoopOptions())
     require_runnable(store, recipe.finetune, options)
     shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
     protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
-    begun = None if init == "none" else find_init(store, init)
+    begun = None if init == "none" else find_init(store, init, recipe.train.model)
     network = resolve_modality(recipe.atomic_flow, store, shards, begun)
     if begun:
         require_fit(network, recipe.flow, begun)
     samples = labelled_samples(store, shards, protocol, "train", network.modality, recipe.flow)
+    samples = labelled_share(samples, recipe.finetune.labelled, recipe.finetune.seed)
     labels = require_classes(samples, protocol)
     recipe = recipe.model_copy(update={"atomic_flow": network})
     identity = Identity(
@@ -109,7 +119,7 @@ def settings_hash(section: dict[str, Any]) -> str:
     return canonical_hash({name: value for name, value in section.items() if name != "seed"})
 
 
-def find_init(store: Store, init: str, task: str = "pretrain") -> Init:
+def find_init(store: Store, init: str, model: str, task: str = "pretrain") -> Init:
     """The run RUN of this store, or STORE:RUN of another, of a task; one clear error where it is none to start from."""
     files = find_run(store, init, "--init")
     manifest = read_manifest(files.store, files.folder, "motionpipe train-cluster --name …")
@@ -117,6 +127,11 @@ def find_init(store: Store, init: str, task: str = "pretrain") -> Init:
     if found != task:
         words = {"pretrain": "a pre-training run", "classify": "a classifier"}
         raise MotionpipeError(f"{files.folder} in {files.store.uri} is {words[found]}; --init takes {words[task]} here")
+    trained = manifest.identity.data["model"]
+    if trained != model:
+        raise MotionpipeError(
+            f"{files.folder} in {files.store.uri} is a run of {trained}; this is {model}: pass --model {trained}"
+        )
     shards = read_manifest(files.store, SHARDS, "motionpipe shard")
     return Init(files, manifest, shards.identity.data["dataset"])
 

@@ -20,12 +20,13 @@ from ..schemas.recipe import Recipe, canonical_hash
 from ..schemas.report import Identity, Manifest
 from .artefact_lock import artefact_lock
 from .evaluate import (
+    FILES,
     MADE_BY,
     Scored,
     Task,
     evaluate,
     evaluations,
-    finish_evaluation,
+    finish,
     score_samples,
     scored_protocol,
     write_figures,
@@ -85,7 +86,7 @@ def evaluate_fused(
             fused = fuse_scores(scored[0].scores, scored[1].scores, share)
             both = Scored(scored[0].recordings, scored[0].labels, fused, sum(part.clips for part in scored))
             write_figures(store, folder, plan, both, labels, _about(parts, share, weights))
-            finish_evaluation(store, folder, identity, {"seconds": round(time.monotonic() - start, 3)})
+            finish(store, folder, FILES, identity, {"seconds": round(time.monotonic() - start, 3)})
     record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
     click.echo("\n".join(evaluation_table(evaluations(store, asked))))
     return StageResult(folder, {}, time.monotonic() - start, not finished, max(p.exit_code for p in parts), record)
@@ -124,6 +125,7 @@ def _about(parts: list[StageResult], share: float, weights: str) -> dict[str, An
         "init": f"{1 - share:g}:{share:g} {weights if weights == HELD_OUT else ''}".strip(),
         "init_protocol": records[0]["init_protocol"],
         "seed": records[0]["seed"],
+        "n_train": max(record["n_train"] for record in records),
         "settings": canonical_hash([*(record["settings"] for record in records), weights]),
     }
 

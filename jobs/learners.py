@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from . import learn_atomic_flow, learn_uf_tsn
+from . import learn_atomic_flow, learn_cgm_net, learn_lstm, learn_uf_tsn
 
 if TYPE_CHECKING:
     from ..schemas.training import LoopSection
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 LEARNERS = {
     "atomic-flow": learn_atomic_flow.PRETRAIN,
     "atomic-flow/classify": learn_atomic_flow.CLASSIFY,
+    "cgm-net": learn_cgm_net.PRETRAIN,
+    "cgm-net/classify": learn_cgm_net.CLASSIFY,
+    "lstm": learn_lstm.PRETRAIN,
+    "lstm/classify": learn_lstm.CLASSIFY,
     "uf-tsn": learn_uf_tsn.FLOW,
     "uf-tsn/classify": learn_uf_tsn.STREAM,
 }

@@ -1,4 +1,4 @@
-"""Step sizes over a run: warm-up, then falls at milestones or half a cosine."""
+"""Step sizes over a run: warm-up, then falls at milestones, half a cosine, or an even decay."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 
 def rate_factor(config: LoopSection, progress: float) -> float:
-    """Part of the full step size at `progress` (fraction of the run): warm-up, then steps or half a cosine."""
+    """Part of the full step size at `progress` (fraction of the run): warm-up, then the schedule."""
     if progress < config.warmup:
         # never 0, so that the first step counts
         return max(progress / config.warmup, 1e-3)
     if config.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * (progress - config.warmup) / (1 - config.warmup)))
+    if config.schedule == "exponential":
+        return float(config.last_rate ** ((progress - config.warmup) / (1 - config.warmup)))
     return float(0.1 ** sum(progress >= milestone for milestone in config.milestones))
 
 

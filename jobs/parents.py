@@ -59,12 +59,18 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
             case "first" | "second":
                 yield f"evaluations/{artefact.info[name]}/{artefact.identity.data['protocol']}", made_from
             case "embeddings":
-                yield f"embeddings/{artefact.name.split('/', 1)[0]}", made_from
+                yield f"embeddings/{_embeddings_of(artefact)}", made_from
 
 
 def _run_of(artefact: Artefact) -> str:
     """The run that estimated a flow, or that an evaluation scored."""
     return str(artefact.identity.section["run"]) if artefact.kind == "flow" else artefact.name.split("/", 1)[0]
+
+
+def _embeddings_of(artefact: Artefact) -> str:
+    """The embeddings that a run read as percepts, or that probes were fitted on."""
+    percepts = artefact.kind == "runs"
+    return str(artefact.identity.data["network"]["percepts"] if percepts else artefact.name.split("/", 1)[0])
 
 
 def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefact]) -> str:
@@ -79,19 +85,13 @@ def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefac
         "codebook": codebook,
         "targets": codebook,
         "runs": ["train-cluster", "--name", name, *_run_words(artefact)],
-        "embeddings": ["embed", "--run", str(data.get("run")), "--name", name.removesuffix("@init")],
+        "embeddings": ["embed", *_embed_words(artefact), "--name", name.removesuffix("@init")],
         "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],
-        "evaluations": ["evaluate", *_scored_words(artefact), "--protocol", str(data.get("protocol"))],
+        "evaluations": ["evaluate", *_evaluated(artefact)],
+        "motion": ["evaluate", "--on", "motion", *_evaluated(artefact)],
     }[artefact.kind]
     recipe = ["--recipe", f"{store.uri}/{artefact.folder}/recipe.toml"] if store.is_local else []
     return shlex.join(["motionpipe", *words, *recipe, "--store", store.uri])
-
-
-def _scored_words(artefact: Artefact) -> list[str]:
-    if "first" in artefact.info:
-        weights = str(artefact.identity.data.get("weights"))
-        return ["--run", artefact.info["first"], "--with", artefact.info["second"], "--weights", weights]
-    return ["--run", artefact.name.split("/", 1)[0]]
 
 
 def _run_words(artefact: Artefact) -> list[str]:
@@ -99,7 +99,24 @@ def _run_words(artefact: Artefact) -> list[str]:
         return ["--init", str(artefact.info["init"])] if "init" in artefact.info else []
     if artefact.identity.stage == "finetune":
         return ["--task", "classify", "--init", str(artefact.info.get("init"))]
-    return ["--codebook", str(artefact.info.get("codebook"))]
+    book = artefact.info.get("codebook")
+    return ["--codebook", str(book)] if book else []
+
+
+def _embed_words(artefact: Artefact) -> list[str]:
+    data = artefact.identity.data
+    if "encoder" in data:
+        return ["--encoder", str(data["encoder"]), "--weights", "FILE"]
+    return ["--run", str(data.get("run"))]
+
+
+def _evaluated(artefact: Artefact) -> list[str]:
+    identity, info = artefact.identity, artefact.info
+    words = ["--run", artefact.name.split("/", 1)[0], "--protocol", str(identity.data.get("protocol"))]
+    if "first" in info:
+        words[1] = info["first"]
+        words += ["--with", info["second"], "--weights", str(identity.data.get("weights"))]
+    return [*words, "--on", "prediction"] if identity.section.get("on") == "prediction" else words
 
 
 def flow_name(artefact: Artefact, by_folder: dict[str, Artefact]) -> str:

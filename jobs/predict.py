@@ -22,6 +22,7 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Manifest
 from .flow import MADE_BY as MAKE_FLOW
+from .predict_synthesis import Synthesiser, open_synthesiser
 from .prediction_figure import ShownPrediction, prediction_png
 from .report_samples import choose
 from .run_files import RunFiles, load_checkpoint
@@ -57,12 +58,22 @@ class Predictor:
         )
 
 
+Pictured = Predictor | Synthesiser
+"""What draws a test sample: with `picture`, `samples`, and whose they are."""
+
+
 def predict(store: Store, run: str | None, key: str | None, start: int | None, out: Path | None) -> None:
     """Write a picture of one sample, or of three test samples, and print where they are."""
-    predictor = open_predictor(store, run or only_artefact(store, "runs", "--run", MADE_BY))
+    run = run or only_artefact(store, "runs", "--run", MADE_BY)
+    if read_manifest(store, RunFiles(store, run).folder, MADE_BY).identity.data["model"] == "lstm":
+        from .predict_sequences import predict_sequences
+
+        predict_sequences(store, run, key, start, out)
+        return
+    predictor = open_predictor(store, run)
     rows = [find_planned(store, key)] if key else _shown_rows(predictor, 3)
     if not rows:
-        raise MotionpipeError(f"run {predictor.run}: no test sample has the frames and the flow that it predicts")
+        raise MotionpipeError(f"run {predictor.run}: no test sample has what it predicts from")
     if out is not None and len(rows) > 1:
         raise MotionpipeError("--out is for one picture; choose its sample with --key")
     for row in rows:
@@ -78,9 +89,11 @@ def predict(store: Store, run: str | None, key: str | None, start: int | None, o
             click.echo(f"{store.uri}/{name}")
 
 
-def open_predictor(store: Store, run: str) -> Predictor:
-    """The network of a finished run with its test samples; one clear error where it predicts no flow."""
+def open_predictor(store: Store, run: str) -> Pictured:
+    """The network of a finished run with its test samples; one clear error where it predicts nothing."""
     trained = read_manifest(store, RunFiles(store, run).folder, MADE_BY)
+    if trained.identity.data["model"] == "cgm-net":
+        return open_synthesiser(store, run, trained)
     if trained.identity.stage != "train":
         raise MotionpipeError(f"run {run} is a classifier; predict takes a pre-training run")
     flow_name = json.loads(store.read_bytes(f"runs/{run}/identity.json"))["info"]["flow"]
@@ -96,24 +109,24 @@ def open_predictor(store: Store, run: str) -> Predictor:
     return Predictor(store, run, trained, clips, net, tuple(samples), _unit(flow))
 
 
-def pictures(predictor: Predictor, count: int) -> Iterator[bytes]:
+def pictures(predictor: Pictured, count: int) -> Iterator[bytes]:
     """PNGs of a few test samples of different classes."""
     for row in _shown_rows(predictor, count):
         yield predictor.picture(_sample_of(predictor, row, None), row, None)[1]
 
 
-def _shown_rows(predictor: Predictor, count: int) -> list[PlannedRecording]:
+def _shown_rows(predictor: Pictured, count: int) -> list[PlannedRecording]:
     known = {sample.recording_id for sample in predictor.samples}
     return choose([row for row in read_plan(predictor.store) if row.recording_id in known], count)
 
 
-def _sample_of(predictor: Predictor, row: PlannedRecording, key: str | None) -> TrainSample:
+def _sample_of(predictor: Pictured, row: PlannedRecording, key: str | None) -> TrainSample:
     """The sample that `key` names; of a recording in segments its first where the key is the recording's."""
     own = [sample for sample in predictor.samples if sample.recording_id == row.recording_id]
     if not own:
         raise MotionpipeError(
-            f"{row.key} is no test sample of {predictor.trained.identity.data['protocol']} with flow, and a network is "
-            "not judged by what it was trained on"
+            f"{row.key} is no test sample of {predictor.trained.identity.data['protocol']} that it can use, and a "
+            "network is not judged by what it was trained on"
         )
     named = [sample for sample in own if sample.key == key]
     if not named and key not in (None, row.key, row.recording_id, row.path):

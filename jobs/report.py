@@ -12,6 +12,7 @@ import click
 from jinja2 import Environment, StrictUndefined
 
 from .. import __version__
+from ..pipeline.measure_frames import METHODS
 from ..pipeline.store import Store
 from .inventory import command_for
 from .predict import open_predictor, pictures
@@ -22,6 +23,7 @@ from .report_flow_quality import flow_qualities
 from .report_motion import FlowSheet, flow_sheet
 from .report_registration import RegistrationSheet, registration_sheet
 from .report_samples import Image, Shown, contact_sheet, inlined_png
+from .report_sequences import can_be_shown, sequence_pictures, sequence_run_figure
 from .status import file_size
 
 PAGE = "report/index.html"
@@ -77,7 +79,7 @@ def illustrate(store: Store, content: Content) -> Illustrated:
 
 
 def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Image | None, list[Image]]]:
-    """Curves of each run, and predictions of the first finished ones that predict flow."""
+    """Curves of each run, and predictions of the first finished ones that predict flow or frames."""
     shown = {run.artefact.name for run in [run for run in runs if _predicts(store, run)][:_MOST_PREDICTED]}
     return [
         (
@@ -90,22 +92,38 @@ def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Imag
 
 
 def _run_figure(run: Run) -> Image:
-    """What fits that which the run learns: flow without truth, or classes and codewords."""
-    return run_figure(run) if "accuracy" in run.rows[-1] else flow_run_figure(run)
+    """What fits that which the run learns."""
+    identity = run.artefact.identity
+    if identity.stage == "train" and identity.data["model"] == "uf-tsn":
+        return flow_run_figure(run)
+    return sequence_run_figure(run) if _is_lstm(run) else run_figure(run)
 
 
 def _predicts(store: Store, run: Run) -> bool:
-    """Whether it was pre-trained to its end, and its weights and its flow are still there."""
+    """Whether it is finished and predicts flow or frames, and its weights and its flow, if any, are still there."""
     artefact = run.artefact
-    identity = artefact.identity
-    if artefact.manifest is None or identity.stage != "train" or identity.data["model"] != "atomic-flow":
+    if artefact.manifest is None or artefact.identity.data["model"] == "uf-tsn":
         return False
-    weights = [f"{artefact.folder}/{line.file}" for line in artefact.manifest.shards]
-    flow = f"flow/{artefact.info['flow']}/manifest.json"
-    return bool(weights) and all(store.exists(name) for name in (*weights, flow))
+    if _is_lstm(run):
+        return can_be_shown(store, run)
+    needed = [f"{artefact.folder}/{line.file}" for line in artefact.manifest.shards]
+    if artefact.identity.data["model"] == "cgm-net":
+        network = artefact.identity.data["network"]
+        predicts = bool(network["lambda_hr"] or network["lambda_lr"])
+    else:
+        predicts = artefact.identity.stage == "train"
+        needed += [f"flow/{artefact.info['flow']}/manifest.json"] if predicts else []
+    return predicts and all(store.exists(name) for name in needed)
+
+
+def _is_lstm(run: Run) -> bool:
+    identity = run.artefact.identity
+    return bool(identity.stage == "train" and identity.data["model"] == "lstm")
 
 
 def _predictions(store: Store, run: Run) -> list[Image]:
+    if _is_lstm(run):
+        return sequence_pictures(store, run, _PREDICTED_CLIPS)
     return [inlined_png(data) for data in pictures(open_predictor(store, run.artefact.name), _PREDICTED_CLIPS)]
 
 
@@ -119,6 +137,7 @@ def render(store: Store, content: Content, illustrated: Illustrated) -> str:
         illustrated=illustrated,
         uri=store.uri,
         version=__version__,
+        motion_methods=METHODS,
         command=lambda kind: command_for(store, kind),
         status_command=f"motionpipe status --store {shlex.quote(store.uri)}",
     )

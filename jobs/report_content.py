@@ -114,6 +114,8 @@ class Content:
     probes: tuple[dict[str, Any], ...]
     confusions: tuple[ConfusionPair, ...]
     evaluations: tuple[Evaluation, ...]
+    motion: tuple[dict[str, Any], ...]
+    predicted: tuple[dict[str, Any], ...]
 
 
 def collect(store: Store) -> Content:
@@ -126,6 +128,7 @@ def collect(store: Store) -> Content:
     dataset = str(shards.identity.data["dataset"])
     books = [_book(store, artefact) for artefact in artefacts if artefact.kind == "codebook" and artefact.finished]
     probes = [a.detail for a in artefacts if a.kind == "probes" and a.finished]
+    scored = [a.detail for a in artefacts if a.kind == "evaluations" and a.finished]
     probes.sort(key=lambda p: (p["protocol"], _base(p), _linear_first(p["probe"]), p["embeddings"]))
     return Content(
         dataset=dataset,
@@ -140,7 +143,9 @@ def collect(store: Store) -> Content:
         runs=tuple(_run(store, artefact, books) for artefact in artefacts if artefact.kind == "runs"),
         probes=tuple(probes),
         confusions=confusion_pairs(probes),
-        evaluations=_evaluations([a.detail for a in artefacts if a.kind == "evaluations" and a.finished]),
+        evaluations=_evaluations([detail for detail in scored if "top1" in detail]),
+        motion=tuple(artefact.detail for artefact in artefacts if artefact.kind == "motion" and artefact.finished),
+        predicted=tuple(detail for detail in scored if "decoders" in detail),
     )
 
 

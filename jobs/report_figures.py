@@ -16,7 +16,7 @@ from .report_content import ConfusionPair, Run
 from .report_samples import Image
 from .report_svg import INK, empty_figure, page_style, svg_image
 
-_BLUE, _ORANGE, _GREEN, _RED, _PURPLE = "#3b82c4", "#e08a1e", "#2a9d6f", "#d1495b", "#a07ed6"
+BLUE, ORANGE, GREEN, _RED, _PURPLE = "#3b82c4", "#e08a1e", "#2a9d6f", "#d1495b", "#a07ed6"
 _SHARES = LinearSegmentedColormap.from_list("shares", [(0.23, 0.51, 0.77, 0.0), (0.10, 0.36, 0.66, 1.0)])
 _MOST_POINTS = 400
 _FEW_CLASSES = 20
@@ -24,30 +24,62 @@ _FEW_CLASSES = 20
 
 def run_figure(run: Run) -> Image:
     """Loss, accuracy, speed and learning rate over the steps of a run."""
+    if run.artefact.identity.data["model"] == "cgm-net":
+        return _synthesis_figure(run)
     rows = run.rows
     steps = np.array([row["step"] for row in rows])
     with page_style():
         figure = empty_figure(11.5, 3.2)
         loss, accuracy, speed = figure.subplots(1, 3, width_ratios=(1.3, 1.3, 1))
         tuned = run.artefact.identity.stage == "finetune"
-        _curve(loss, steps, _column(rows, "loss"), _BLUE, "training" if tuned else "weighted")
-        _curve(accuracy, steps, _column(rows, "accuracy"), _BLUE, "training" if tuned else "all cells")
+        curve(loss, steps, column(rows, "loss"), BLUE, "training" if tuned else "weighted")
+        curve(accuracy, steps, column(rows, "accuracy"), BLUE, "training" if tuned else "all cells")
         if not tuned:
-            _curve(loss, steps, _column(rows, "unweighted"), _ORANGE, "unweighted")
-            _curve(accuracy, steps, _column(rows, "moving_accuracy"), _ORANGE, "moving cells")
-        _held_out(loss, rows, "held_out_loss")
-        _held_out(accuracy, rows, "held_out_accuracy")
+            curve(loss, steps, column(rows, "unweighted"), ORANGE, "unweighted")
+            curve(accuracy, steps, column(rows, "moving_accuracy"), ORANGE, "moving cells")
+        held_out(loss, rows, "held_out_loss")
+        held_out(accuracy, rows, "held_out_accuracy")
         if run.num_codes:
-            _reference(loss, math.log(run.num_codes), f"ln K = {math.log(run.num_codes):.2f}")
-            _reference(accuracy, 1 / run.num_codes, f"1/K = {1 / run.num_codes:.3f}")
-        _curve(speed, steps, _column(rows, "clips_per_s"), _GREEN, "clips/s")
+            reference(loss, math.log(run.num_codes), f"ln K = {math.log(run.num_codes):.2f}")
+            reference(accuracy, 1 / run.num_codes, f"1/K = {1 / run.num_codes:.3f}")
+        curve(speed, steps, column(rows, "clips_per_s"), GREEN, "clips/s")
         unit = "clip" if tuned else "cell"
         loss.set(title="Cross-entropy", xlabel="step", ylabel=f"nats a {unit}")
         accuracy.set(title="Accuracy", xlabel="step", ylabel=f"share of {unit}s right", ylim=(0, None))
         speed.set(title="Speed and learning rate", xlabel="step", ylabel="clips a second", ylim=(0, None))
-        _learning_rate(speed, steps, _column(rows, "learning_rate"))
-        _legend_above(loss)
-        _legend_above(accuracy)
+        learning_rate(speed, steps, column(rows, "learning_rate"))
+        legend_above(loss)
+        legend_above(accuracy)
+        return svg_image(figure)
+
+
+def _synthesis_figure(run: Run) -> Image:
+    """Errors of the synthesised frames, accuracy of the classes, as far as there are both, and speed."""
+    rows = run.rows
+    steps = np.array([row["step"] for row in rows])
+    errors = {"hr": (BLUE, "all frames"), "next": (ORANGE, "the unseen one"), "copy": (_RED, "copying")}
+    shown = {name: style for name, style in errors.items() if name in rows[0]}
+    classifies = "accuracy" in rows[0]
+    with page_style():
+        figure = empty_figure(11.5, 3.2)
+        panels = list(figure.subplots(1, 1 + bool(shown) + classifies, squeeze=False)[0])
+        speed = panels.pop()
+        if shown:
+            axes = panels.pop(0)
+            for name, (colour, label) in shown.items():
+                curve(axes, steps, column(rows, name), colour, label)
+            held_out(axes, rows, "held_out_hr")
+            axes.set(title="Synthesised frames", xlabel="step", ylabel="error, pixels in [-1, 1]", ylim=(0, None))
+            legend_above(axes)
+        if classifies:
+            axes = panels.pop(0)
+            curve(axes, steps, column(rows, "accuracy"), BLUE, "training")
+            held_out(axes, rows, "held_out_accuracy")
+            axes.set(title="Accuracy", xlabel="step", ylabel="share of clips right", ylim=(0, None))
+            legend_above(axes)
+        curve(speed, steps, column(rows, "clips_per_s"), GREEN, "clips/s")
+        speed.set(title="Speed and learning rate", xlabel="step", ylabel="clips a second", ylim=(0, None))
+        learning_rate(speed, steps, column(rows, "learning_rate"))
         return svg_image(figure)
 
 
@@ -58,17 +90,17 @@ def flow_run_figure(run: Run) -> Image:
     with page_style():
         figure = empty_figure(11.5, 3.2)
         loss, motion, speed = figure.subplots(1, 3, width_ratios=(1.3, 1.3, 1))
-        _curve(loss, steps, _column(rows, "loss"), _BLUE, "weighted sum")
-        _curve(loss, steps, _column(rows, "census"), _ORANGE, "census")
-        _held_out(loss, rows, "held_out_loss")
-        _curve(motion, steps, _column(rows, "motion"), _BLUE, "training")
-        _held_out(motion, rows, "held_out_motion")
-        _curve(speed, steps, _column(rows, "clips_per_s"), _GREEN, "pairs/s")
+        curve(loss, steps, column(rows, "loss"), BLUE, "weighted sum")
+        curve(loss, steps, column(rows, "census"), ORANGE, "census")
+        held_out(loss, rows, "held_out_loss")
+        curve(motion, steps, column(rows, "motion"), BLUE, "training")
+        held_out(motion, rows, "held_out_motion")
+        curve(speed, steps, column(rows, "clips_per_s"), GREEN, "pairs/s")
         loss.set(title="Unsupervised loss", xlabel="step", ylabel="summed over levels")
         motion.set(title="Mean length of the flow", xlabel="step", ylabel="px of the frame", ylim=(0, None))
         speed.set(title="Speed and learning rate", xlabel="step", ylabel="pairs a second", ylim=(0, None))
-        _learning_rate(speed, steps, _column(rows, "learning_rate"))
-        _legend_above(loss)
+        learning_rate(speed, steps, column(rows, "learning_rate"))
+        legend_above(loss)
         return svg_image(figure)
 
 
@@ -90,18 +122,19 @@ def confusion_figure(pair: ConfusionPair) -> Image:
         return svg_image(figure)
 
 
-def _legend_above(axes: Axes) -> None:
+def legend_above(axes: Axes) -> None:
     """A legend in a row of its own at the top, where no curve is."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.15 * (high - low))
     axes.legend(loc="upper left", ncols=3, fontsize=8, handlelength=1.4, columnspacing=1.2)
 
 
-def _column(rows: Sequence[dict[str, Any]], name: str) -> npt.NDArray[np.float64]:
+def column(rows: Sequence[dict[str, Any]], name: str) -> npt.NDArray[np.float64]:
+    """A figure of every logged row."""
     return np.array([row[name] for row in rows], dtype=np.float64)
 
 
-def _curve(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[np.float64], colour: str, label: str) -> None:
+def curve(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[np.float64], colour: str, label: str) -> None:
     """The logged values faintly and, where there are many, their running mean over a twentieth of the run."""
     window = len(values) // 20 + 1
     thin = max(1, -(-len(values) // _MOST_POINTS))
@@ -112,19 +145,21 @@ def _curve(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[np.floa
     axes.plot(steps[::thin], smooth[::thin], color=colour, linewidth=1.6, label=label)
 
 
-def _held_out(axes: Axes, rows: Sequence[dict[str, Any]], name: str) -> None:
+def held_out(axes: Axes, rows: Sequence[dict[str, Any]], name: str) -> None:
     """A mark after each epoch, where clips are held out."""
     marked = [row for row in rows if name in row]
     if marked:
         steps = [row["step"] for row in marked]
-        axes.plot(steps, _column(marked, name), color=_GREEN, marker="o", markersize=3, linewidth=1, label="held out")
+        axes.plot(steps, column(marked, name), color=GREEN, marker="o", markersize=3, linewidth=1, label="held out")
 
 
-def _reference(axes: Axes, value: float, label: str) -> None:
+def reference(axes: Axes, value: float, label: str) -> None:
+    """A dashed line: what is reached without learning, or cannot be beaten."""
     axes.axhline(value, color=INK, linestyle="--", linewidth=0.9, alpha=0.7, label=label)
 
 
-def _learning_rate(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> None:
+def learning_rate(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> None:
+    """The step size, on an axis of its own at the right."""
     right = axes.twinx()
     right.plot(steps, values, color=_PURPLE, drawstyle="steps-pre", linewidth=1.4)
     right.set_yscale("log")
@@ -136,8 +171,8 @@ def _learning_rate(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray
     right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     right.tick_params(axis="y", colors=_PURPLE)
     right.grid(False)
-    axes.yaxis.label.set_color(_GREEN)
-    axes.tick_params(axis="y", colors=_GREEN)
+    axes.yaxis.label.set_color(GREEN)
+    axes.tick_params(axis="y", colors=GREEN)
 
 
 def _confusion(axes: Axes, metrics: dict[str, Any], with_names: bool) -> None:

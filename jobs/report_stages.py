@@ -35,8 +35,8 @@ class StageRow:
 
 
 def stage_rows(store: Store, artefacts: Sequence[Artefact]) -> tuple[StageRow, ...]:
-    """A row for each artefact, except finished probes and evaluations, which have tables of their own."""
-    scored = ("probes", "evaluations")
+    """A row for each artefact, except finished probes and evaluations of all kinds, which have tables of their own."""
+    scored = ("probes", "evaluations", "motion")
     return tuple(_stage_row(store, a) for a in artefacts if a.kind not in scored or not a.finished)
 
 

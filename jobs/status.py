@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ..pipeline.store import Store
@@ -46,10 +48,8 @@ def _detail(artefact: Artefact) -> str:
             f"K = {report['size']}, perplexity {report['perplexity']:.1f}, {len(report['dead_codes'])} dead, "
             f"from {report['train_samples']} training samples of {report['protocol']}"
         )
-    if artefact.kind in ("probes", "evaluations") and artefact.finished:
-        figures = artefact.detail
-        leak = f", LEAK: {figures['leak']}" if figures["leak"] else ""
-        return f"top-1 {figures['top1']:.3f}, chance {figures['chance']:.3f}, {figures['n_test']} recordings{leak}"
+    if artefact.kind in ("probes", "evaluations", "motion") and artefact.finished:
+        return _score(artefact.detail)
     totals = artefact.manifest.totals if artefact.manifest else {}
     if not totals.get("read"):
         return ""
@@ -58,6 +58,18 @@ def _detail(artefact: Artefact) -> str:
     info = artefact.manifest.info if artefact.manifest else {}
     rate = [f"{info['rate']:.1f} {info['counted']}/s"] if info.get("rate") else []
     return ", ".join([counts, *counted, file_size(totals["bytes"]), *rate])
+
+
+def _score(figures: dict[str, Any]) -> str:
+    """The figures of a finished probe or evaluation: of classes, of predicted frames, or of synthesised ones."""
+    if "decoders" in figures:
+        losses = [f"{name} {score['loss']:.2f}" for name, score in figures["decoders"].items()]
+        return f"{', '.join(losses)} {figures['unit']}, {figures['samples']} samples"
+    if "methods" in figures:
+        means = {method: of["l1"] for method, of in figures["methods"].items()}
+        return f"l1 {means['run']:.4f}, copying {means['copy']:.4f}, {figures['clips']} clips"
+    leak = f", LEAK: {figures['leak']}" if figures["leak"] else ""
+    return f"top-1 {figures['top1']:.3f}, chance {figures['chance']:.3f}, {figures['n_test']} recordings{leak}"
 
 
 def _last_row(artefact: Artefact) -> str:

@@ -18,6 +18,14 @@ def train_cluster(
             from .pretrain_atomic_flow import pretrain_atomic_flow
 
             return pretrain_atomic_flow(store, recipe, book, run, options, loop or LoopOptions())
+        case "cgm-net":
+            from .pretrain_cgm_net import pretrain_cgm_net
+
+            return pretrain_cgm_net(store, recipe, run, options, loop or LoopOptions())
+        case "lstm":
+            from .pretrain_lstm import pretrain_lstm
+
+            return pretrain_lstm(store, recipe, book, run, options, loop or LoopOptions())
         case "uf-tsn":
             from .train_uf_tsn import Start, train_uf_tsn
 

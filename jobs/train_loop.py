@@ -26,6 +26,7 @@ from .learner import Learner
 from .learners import LEARNERS, mixed_precision
 from .learning_rate import set_learning_rates
 from .metrics_log import MetricsLog
+from .optimisers import make_optimiser
 from .run_files import RunFiles, save_checkpoint
 from .train_job import LoopOptions, TrainJob
 
@@ -165,7 +166,7 @@ def _restore(worker: Worker, files: RunFiles) -> tuple[nn.Module, torch.optim.Op
     torch.manual_seed(job.loop.seed)
     net = worker.learner.build(job).to(worker.device)
     groups = [{"lr": group["full_rate"], **group} for group in worker.learner.groups(net, job)]
-    optimiser = torch.optim.Adam(groups, weight_decay=job.loop.weight_decay)
+    optimiser = make_optimiser(job.loop.optimiser, groups, job.loop.weight_decay)
     state = files.latest()
     if state is None:
         if worker.options.rank == 0:

@@ -168,10 +168,7 @@ def _find_begun(store: Store, network: UfTsnSection, init: str | None) -> Init |
     if init == "none":
         return None
     wanted = "pretrain" if network.stage == "classifier" else "classify"
-    begun = find_init(store, init, wanted)
-    if begun.manifest.identity.data["model"] != "uf-tsn":
-        raise MotionpipeError(f"--init {init} is a run of {begun.manifest.identity.data['model']}, not of uf-tsn")
-    return begun
+    return find_init(store, init, "uf-tsn", wanted)
 
 
 def require_same_network(network: UfTsnSection, begun: Init) -> None:

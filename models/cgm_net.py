@@ -12,21 +12,24 @@ any H x W instead of S x S will do outside of training.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..schemas.cgm_net import CgmNetSection
 from .action_cnn import ActionCnn
 from .context_extractor import ContextExtractor
 from .motion_decoder import MotionDecoder
 from .motion_upsampling import ContextGuidedUpsampling, InterpolatedUpsampling
 from .pixel_adaptive import synthesise
+from .pool_clip import pool_clip
 from .reconstruction import area_downsample, charbonnier
 from .resnet import IMAGENET_MEAN, IMAGENET_STD, KINETICS_MEAN, KINETICS_STD, ResNet, normalise
 from .slow_fast import SLOWFAST_BLOCKS, SlowFast
+
+if TYPE_CHECKING:
+    from ..schemas.cgm_net import CgmNetSection
 
 UNLABELLED = -1
 
@@ -36,20 +39,26 @@ class CgmNetBatch:
     """Clips and the frame after each.
 
     frames: float32 (B, T + 1, 3, S, S) in [-1, 1]. labels: int64 (B,), class of each clip, -1 where it is not known.
+    follows: bool (B, T), whether frame t + 1 shows what came after frame t, which it does not where a recording that
+    is shorter than the clip begins again; only such frames are to be predicted.
     """
 
     frames: Tensor
     labels: Tensor
+    follows: Tensor
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 5 or self.frames.shape[2] != 3 or not self.frames.is_floating_point():
             raise ValueError(f"frames must be float (B, T + 1, 3, S, S), got {self.frames.dtype} {self.frames.shape}")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.frames.shape[:1]:
             raise ValueError(f"labels must be int64 ({len(self.frames)},), got {self.labels.dtype} {self.labels.shape}")
+        pairs = (self.frames.shape[0], self.frames.shape[1] - 1)
+        if self.follows.dtype != torch.bool or tuple(self.follows.shape) != pairs:
+            raise ValueError(f"follows must be bool {pairs}, got {self.follows.dtype} {tuple(self.follows.shape)}")
 
     def to(self, device: torch.device | str) -> CgmNetBatch:
         """The same batch on `device`."""
-        return CgmNetBatch(self.frames.to(device), self.labels.to(device))
+        return CgmNetBatch(self.frames.to(device), self.labels.to(device), self.follows.to(device))
 
 
 class MotionMaps(NamedTuple):
@@ -61,9 +70,12 @@ class MotionMaps(NamedTuple):
 
 
 class CgmNet(nn.Module):
-    """All modules that the configuration trains; classifiers exist where `classes` is given."""
+    """All modules that the configuration trains; classifiers exist where `classes` is given.
 
-    def __init__(self, config: CgmNetSection, classes: int | None) -> None:
+    dropout: of the features before their linear layers.
+    """
+
+    def __init__(self, config: CgmNetSection, classes: int | None, dropout: float = 0.0) -> None:
         super().__init__()
         self.config = config
         self.encoder = build_encoder(config, classes)
@@ -78,8 +90,9 @@ class CgmNet(nn.Module):
         taps = {"lr": config.taps_lr, "hr": config.taps_hr}
         names = [name for name in config.pipeline.split("+") if name in taps] if classes else []
         self.actions = nn.ModuleDict(
-            {name: ActionCnn(taps[name], config.action_widths, classes or 0) for name in names}
+            {name: ActionCnn(taps[name], config.action_widths, classes or 0, dropout) for name in names}
         )
+        self.dropout = nn.Dropout3d(dropout)
 
     def forward(self, clip: Tensor) -> MotionMaps:
         """Motion maps of clips (B, T, 3, S, S) in [-1, 1]."""
@@ -89,7 +102,9 @@ class CgmNet(nn.Module):
 
     def encode(self, clip: Tensor) -> Tensor:
         """F_v of clips (B, T, 3, S, S) in [-1, 1]."""
-        features: Tensor = self.encoder(normalise(clip.transpose(1, 2), KINETICS_MEAN, KINETICS_STD))
+        # oneDNN's bfloat16 kernel of a 7x7x7 convolution over 4 frames corrupts memory (torch 2.13): not on a CPU
+        with torch.autocast("cpu", enabled=False):
+            features: Tensor = self.encoder(normalise(clip.transpose(1, 2), KINETICS_MEAN, KINETICS_STD))
         return features
 
     def decode(self, clip: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,7 +118,20 @@ class CgmNet(nn.Module):
     def classify(self, maps: MotionMaps) -> list[Tensor]:
         """Scores (B, classes) of the backbone and of each kind of maps that the pipeline classifies."""
         kinds = {"lr": maps.lr, "hr": maps.hr}
-        return [self.encoder.classify(maps.features), *(net(kinds[name]) for name, net in self.actions.items())]
+        features = self.dropout(maps.features)  # whole channels, so that their means are dropped
+        return [self.encoder.classify(features), *(net(kinds[name]) for name, net in self.actions.items())]
+
+    def maps_to_classify(self, clip: Tensor) -> MotionMaps:
+        """What the pipeline classifies: `backbone` the encoder's features, `lr` LR maps as well, `hr` everything.
+
+        What is not needed is not computed, and empty.
+        """
+        features = self.encode(clip)
+        lr = hr = features.new_zeros(0)
+        if self.actions:
+            motion, lr = self.decode(clip, features)
+            hr = self.upsample(clip, motion, lr) if "hr" in self.actions else hr
+        return MotionMaps(features, lr, hr)
 
     def predict(self, clip: Tensor, maps: Tensor, dilation: int = 1) -> Tensor:
         """Each frame's successor by its map, equation 1: clip (B, T, 3, S, S) and maps (B, k², T, S, S)."""
@@ -124,14 +152,14 @@ class CgmNet(nn.Module):
         return torch.unflatten(hr, 0, clip.shape[:2]).transpose(1, 2)
 
 
-def build(config: CgmNetSection, classes: int | None = None) -> CgmNet:
+def build(config: CgmNetSection, classes: int | None = None, dropout: float = 0.0) -> CgmNet:
     """A new network that predicts every frame as the one before it; its weights follow from torch's generator.
 
     classes: how many the labels have; needed where lambda_class > 0. ValueError where there is only one of the two.
     """
     if bool(classes) != (config.lambda_class > 0):
         raise ValueError(f"lambda_class {config.lambda_class} and {classes} classes: both or neither")
-    return CgmNet(config, classes)
+    return CgmNet(config, classes, dropout)
 
 
 def build_encoder(config: CgmNetSection, classes: int | None = None) -> ResNet | SlowFast:
@@ -146,54 +174,67 @@ def build_encoder(config: CgmNetSection, classes: int | None = None) -> ResNet |
 def loss(net: CgmNet, batch: CgmNetBatch) -> dict[str, Tensor]:
     """Scalars of one batch, equation 7; only `loss` carries gradients.
 
-    loss = hr + λ1 · lr + λ2 · class. hr, lr: Charbonnier error of the predicted frames, [-1, 1]. copy: that of copying
-    each last frame, what hr starts from; next: hr of the frame after the clip alone. class [nats] and accuracy (of the
-    averaged scores): over the labelled clips, 0 where there is none; absent where nothing classifies.
+    loss = λ_hr · hr + λ1 · lr + λ2 · class, where the paper's λ_hr is 1. hr, lr: Charbonnier error of the predicted
+    frames, [-1, 1]. copy: that of copying each last frame, what hr starts from; next: hr of the frame after the clip
+    alone. All four are absent where no frame is synthesised. class [nats] and accuracy (of the averaged scores): over
+    the labelled clips, 0 where there is none; absent where nothing classifies.
     """
-    config, clip, future = net.config, batch.frames[:, :-1], batch.frames[:, 1:]
-    maps: MotionMaps = net(clip)
-    predicted = net.predict(clip, maps.hr, config.dilation_hr)
-    scalars = {"hr": charbonnier(predicted, future)}
-    total = scalars["hr"]
-    if config.scale > 1:
-        small = area_downsample(batch.frames, config.scale)
-        scalars["lr"] = charbonnier(net.predict(small[:, :-1], maps.lr), small[:, 1:])
-        total = total + config.lambda_lr * scalars["lr"]
-    with torch.no_grad():
-        scalars["copy"] = charbonnier(clip, future)
-        scalars["next"] = charbonnier(predicted[:, -1], future[:, -1])
+    config, clip = net.config, batch.frames[:, :-1]
+    maps: MotionMaps = net(clip) if config.synthesises else net.maps_to_classify(clip)
+    scalars = _synthesis_errors(net, batch, maps) if config.synthesises else {}
     if config.lambda_class > 0:
         scores = net.classify(maps)
         scalars["class"] = torch.stack([_cross_entropy(one, batch.labels) for one in scores]).mean()
         scalars["accuracy"] = _accuracy(fuse(scores), batch.labels)
-        total = total + config.lambda_class * scalars["class"]
+    weights = {"hr": config.lambda_hr, "lr": config.lambda_lr, "class": config.lambda_class}
+    total = torch.stack([weight * scalars[name] for name, weight in weights.items() if name in scalars]).sum()
     return {"loss": total, **{name: value.detach() for name, value in scalars.items()}}
 
 
-def features(net: CgmNet, clip: Tensor) -> Tensor:
-    """Embeddings (B, D) of clips (B, T, 3, S, S) in [-1, 1]: F_v, averaged over time and place.
+def features(net: CgmNet, clip: Tensor, pool_grid: int = 1) -> Tensor:
+    """Embeddings (B, D) of clips (B, T, 3, S, S) in [-1, 1]: F_v, averaged over time and place, or to a coarse grid.
 
-    D = 8 or 32 times backbone_width; for SlowFast 36 times. Evaluation mode and gradients are the caller's choice.
+    D = 8 or 32 times backbone_width; for SlowFast 36 times. With a grid: the channels of F_v times pool_grid²;
+    ValueError where it is finer than F_v. Evaluation mode and gradients are the caller's choice.
     """
-    return net.encoder.pool(net.encode(clip))
+    encoded = net.encode(clip)
+    return net.encoder.pool(encoded) if pool_grid == 1 else pool_clip(encoded.transpose(1, 2), pool_grid)
 
 
 def scores(net: CgmNet, clip: Tensor) -> Tensor:
-    """Probabilities (B, classes) of clips (B, T, 3, S, S), averaged over what the pipeline classifies (table 8).
+    """Probabilities (B, classes) of clips (B, T, 3, S, S), averaged over what the pipeline classifies (table 8)."""
+    return fuse(net.classify(net.maps_to_classify(clip)))
 
-    Only what the pipeline needs is computed: `backbone` the encoder, `lr` the decoder as well, `hr` everything.
-    """
-    encoded = net.encode(clip)
-    if not net.actions:
-        return fuse([net.encoder.classify(encoded)])
-    motion, lr = net.decode(clip, encoded)
-    hr = net.upsample(clip, motion, lr) if "hr" in net.actions else lr
-    return fuse(net.classify(MotionMaps(encoded, lr, hr)))
+
+class CgmNetScorer(nn.Module):
+    """A trained network as a classifier of clips."""
+
+    def __init__(self, net: CgmNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Logits (B, classes) of clips (B, T, 3, S, S): logarithms of the averaged probabilities."""
+        return scores(self.net, clip).clamp(min=1e-30).log()
 
 
 def fuse(scores: list[Tensor]) -> Tensor:
     """The mean of the classifiers' probabilities: (B, classes)."""
     return torch.stack([torch.softmax(one.float(), dim=1) for one in scores]).mean(dim=0)
+
+
+def _synthesis_errors(net: CgmNet, batch: CgmNetBatch, maps: MotionMaps) -> dict[str, Tensor]:
+    """hr and lr with gradients, copy and next without."""
+    config, clip, future, follows = net.config, batch.frames[:, :-1], batch.frames[:, 1:], batch.follows
+    predicted = net.predict(clip, maps.hr, config.dilation_hr)
+    errors = {"hr": charbonnier(predicted, future, follows)}
+    if config.scale > 1:
+        small = area_downsample(batch.frames, config.scale)
+        errors["lr"] = charbonnier(net.predict(small[:, :-1], maps.lr), small[:, 1:], follows)
+    with torch.no_grad():
+        errors["copy"] = charbonnier(clip, future, follows)
+        errors["next"] = charbonnier(predicted[:, -1:], future[:, -1:], follows[:, -1:])
+    return errors
 
 
 def _cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:

@@ -12,14 +12,17 @@ Shapes: B sequences, T frames, D values a frame, H units, L layers. Time comes f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..schemas.lstm_section import LSTMSection
 from .peephole_lstm import WEIGHT_RANGE, PeepholeLSTM, State
+
+if TYPE_CHECKING:
+    from ..schemas.lstm_section import LSTMSection
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,9 @@ class Decoder(nn.Module):
         nn.init.uniform_(self.readout.weight, -WEIGHT_RANGE, WEIGHT_RANGE)
         nn.init.zeros_(self.readout.bias)
 
-    def forward(self, states: list[State], steps: int, truth_TBD: Tensor | None = None, share: float = 1.0) -> Tensor:
+    def forward(
+        self, states: list[State], steps: int, truth_TBD: Tensor | None = None, share: float | Tensor = 1.0
+    ) -> Tensor:
         """Frames (T, B, D), before the sigmoid if they are Bernoulli.
 
         With `truth_TBD` a conditional decoder sees the true frame before in a `share` of its steps, drawn for each
@@ -88,14 +93,25 @@ class Decoder(nn.Module):
         """
         if not self.conditional:
             return self._read(self.stack(None, states, steps)[0])
-        if truth_TBD is not None and share == 1:
+        if truth_TBD is not None and not isinstance(share, Tensor) and share == 1:
             shifted = torch.cat(
                 [torch.zeros_like(truth_TBD[:1]), truth_TBD[: steps - 1]]
             )  # no input = an input of zeros
             return self._read(self.stack(shifted, states, steps)[0])
         return self._run(states, steps, truth_TBD, share)
 
-    def _run(self, states: list[State], steps: int, truth_TBD: Tensor | None, share: float) -> Tensor:
+    def outputs(self, states: list[State], steps: int) -> Tensor:
+        """Outputs of the top layer (T, B, H), running freely for as long as is asked."""
+        if not self.conditional:
+            free: Tensor = self.stack(None, states, steps)[0]
+            return free
+        outputs: list[Tensor] = []
+        for _ in range(steps):
+            hidden, states = self.stack.step(self._shown(self._read(outputs[-1])) if outputs else None, states)
+            outputs.append(hidden)
+        return torch.stack(outputs)
+
+    def _run(self, states: list[State], steps: int, truth_TBD: Tensor | None, share: float | Tensor) -> Tensor:
         frames: list[Tensor] = []
         for t in range(steps):
             x = self._shown(frames[-1]) if frames else None
@@ -125,19 +141,25 @@ class LSTMNet(nn.Module):
             {name: Decoder(values, name in config.conditional, config) for name in config.decoders}
         )
 
-    def forward(self, frames_BTD: Tensor, told: bool) -> dict[str, Tensor]:
+    def forward(self, frames_BTD: Tensor, told: bool, share: float | Tensor = 1.0) -> dict[str, Tensor]:
         """What each decoder makes of the frames (B, T, D), in order of its targets: (B, T', D) before any sigmoid.
 
-        `told`: conditional decoders see true frames, as in training. Where not, nothing after the encoder's frames is
-        looked at.
+        `told`: conditional decoders see true frames, as in training, in a `share` of their steps. Where not, nothing
+        after the encoder's frames is looked at.
         """
         states = self.encode(frames_BTD)
         made = {}
         for name, decoder in self.decoders.items():
             truth = targets_of(frames_BTD, name, self.config).movedim(1, 0) if told else None
             steps = self.config.future_frames if name == "future" else self.config.input_frames
-            made[name] = decoder(states, steps, truth, self.config.truth_share).movedim(0, 1)
+            made[name] = decoder(states, steps, truth, share).movedim(0, 1)
         return made
+
+    def future_outputs(self, states: list[State], steps: int) -> Tensor:
+        """Outputs (T, B, H) of the future decoder's top layer, running freely from the encoder's states."""
+        decoder = self.decoders["future"]
+        assert isinstance(decoder, Decoder)
+        return decoder.outputs(states, steps)
 
     def encode(self, frames_BTD: Tensor) -> list[State]:
         """States after the encoder's frames."""
@@ -161,15 +183,24 @@ def targets_of(frames_BTD: Tensor, decoder: str, config: LSTMSection) -> Tensor:
     return frames_BTD[:, seen : seen + config.future_frames]
 
 
-def loss(net: LSTMNet | DistributedDataParallel, batch: SequenceBatch) -> dict[str, Tensor]:
+def truth_share(config: LSTMSection, progress: float | Tensor) -> float | Tensor:
+    """The share of steps in which conditional decoders are told the truth, at a part of the run in [0, 1]."""
+    first, last = config.truth_share, config.truth_share_end
+    return first if first == last else first + (last - first) * progress
+
+
+def loss(
+    net: LSTMNet | DistributedDataParallel, batch: SequenceBatch, progress: float | Tensor = 0.0
+) -> dict[str, Tensor]:
     """Scalars of one batch, a frame each, summed over its values; only `loss` carries gradients.
 
     loss: the decoders' losses added up. reconstruction, future: each by itself, [nats] or half a squared error.
     floor: the future's loss of a perfect prediction (grey targets are not free). constant: that of the mean value.
-    In training mode conditional decoders are told the truth; in evaluation mode they run freely.
+    In training mode conditional decoders are told the truth, or a share of it that follows the `progress` of the run;
+    in evaluation mode they run freely.
     """
     core = net.module if isinstance(net, DistributedDataParallel) else net
-    made = net(batch.frames, core.training)
+    made = net(batch.frames, core.training, truth_share(core.config, progress))
     scalars = {
         name: frame_loss(frames, targets_of(batch.frames, name, core.config), core.config)
         for name, frames in made.items()
@@ -196,7 +227,9 @@ def perfect_loss(targets: Tensor, config: LSTMSection) -> Tensor:
     """Loss of predicting the targets themselves: 0, or the entropy of grey pixels taken as probabilities."""
     if config.output == "gaussian":
         return targets.new_zeros(())
-    return F.binary_cross_entropy(targets, targets, reduction="sum") / targets[..., 0].numel()
+    # not by torch's binary cross-entropy, which mixed precision on a GPU refuses
+    entropy: Tensor = torch.special.entr(targets) + torch.special.entr(1 - targets)
+    return entropy.sum() / targets[..., 0].numel()
 
 
 def constant_loss(targets: Tensor, config: LSTMSection) -> Tensor:

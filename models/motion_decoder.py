@@ -6,13 +6,16 @@ Shapes: B clips, T frames, H x W pixels, s scale, k side of the filters in LR ma
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..schemas.cgm_net import CgmNetSection
 from .filter_head import FilterHead
 from .pixel_adaptive import identity_filter
+
+if TYPE_CHECKING:
+    from ..schemas.cgm_net import CgmNetSection
 
 
 class MotionDecoder(nn.Module):

@@ -5,15 +5,17 @@ Shapes: N frames, C feature channels, h x w LR pixels, s scale, k and k̂ sides 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..schemas.cgm_net import CgmNetSection
 from .filter_head import FilterHead
 from .pixel_adaptive import Padding, identity_filter, synthesise
+
+if TYPE_CHECKING:
+    from ..schemas.cgm_net import CgmNetSection
 
 
 class ContextGuidedUpsampling(nn.Module):

@@ -35,7 +35,8 @@ class PeepholeLSTM(nn.Module):
         self.weight_h = nn.Parameter(torch.empty(4 * hidden, hidden).uniform_(-WEIGHT_RANGE, WEIGHT_RANGE))
         self.bias = nn.Parameter(torch.zeros(4 * hidden))
         self.peephole = nn.Parameter(torch.empty(3, hidden).uniform_(-PEEPHOLE_RANGE, PEEPHOLE_RANGE))
-        if not peephole:
+        self.plain = not peephole
+        if self.plain:
             self.peephole = nn.Parameter(torch.zeros(3, hidden), requires_grad=False)
 
     def step(self, x: Tensor | None, state: State) -> State:
@@ -55,6 +56,8 @@ class PeepholeLSTM(nn.Module):
         The same values as `step` one after the other; inputs are multiplied for all steps together, and so are the
         gradients of the weights.
         """
+        if self.plain and x_TBD is not None:
+            return self._by_torch(x_TBD, state)
         projected = state[0].new_zeros(0) if x_TBD is None else x_TBD @ self.weight_x.T
         device = state[0].device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
@@ -62,6 +65,13 @@ class PeepholeLSTM(nn.Module):
             projected.to(self.bias.dtype), self.weight_h, self.bias, self.peephole, state[0], state[1], steps, dtype
         )
         return outputs, (h, c)
+
+    def _by_torch(self, x_TBD: Tensor, state: State) -> tuple[Tensor, State]:
+        """Without peepholes this is the layer that torch has, with its own order of gates: on a GPU that is cuDNN's."""
+        weights = [self.weight_x, self.weight_h, self.bias, torch.zeros_like(self.bias)]
+        dtype, (h, c) = state[1].dtype, (part[None].to(x_TBD.dtype) for part in state)
+        outputs, h, c = torch.lstm(x_TBD, (h, c), weights, True, 1, 0.0, self.training, False, False)
+        return outputs.to(dtype), (h[0].to(dtype), c[0].to(dtype))
 
     def zero_state(self, batch: int) -> State:
         """The state before the first step."""

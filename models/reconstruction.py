@@ -9,9 +9,13 @@ from torch import Tensor
 EPSILON = 1e-6
 
 
-def charbonnier(predicted: Tensor, truth: Tensor) -> Tensor:
-    """The mean of ρ(x) = √(x² + ε²) over all differences, ε = 1e-6: nearly their absolute mean, and smooth at 0."""
-    return torch.sqrt((predicted - truth).square() + EPSILON**2).mean()
+def charbonnier(predicted: Tensor, truth: Tensor, follows: Tensor) -> Tensor:
+    """The mean of ρ(x) = √(x² + ε²) over all differences, ε = 1e-6: nearly their absolute mean, and smooth at 0.
+
+    predicted, truth (B, T, C, H, W). follows: bool (B, T), the frames that count; 0 where there is none.
+    """
+    errors = torch.sqrt((predicted - truth).square() + EPSILON**2).flatten(2).mean(dim=2)
+    return (errors * follows).sum() / follows.sum().clamp(min=1)
 
 
 def area_downsample(frames: Tensor, scale: int) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..schemas.cgm_net import SLOWFAST_ALPHA, SLOWFAST_BETA_INVERSE
+from ..schemas.slow_fast import ALPHA, BETA_INVERSE
 from .resnet import initialise
 
 SLOWFAST_BLOCKS = {"slowfast-small": (1, 1, 1, 1), "slowfast50": (3, 4, 6, 3), "slowfast101": (3, 4, 23, 3)}
@@ -55,8 +55,8 @@ class SlowFast(nn.Module):
         blocks: tuple[int, int, int, int],
         classes: int | None,
         width: int = 64,
-        alpha: int = SLOWFAST_ALPHA,
-        beta_inverse: int = SLOWFAST_BETA_INVERSE,
+        alpha: int = ALPHA,
+        beta_inverse: int = BETA_INVERSE,
         lateral_time: int = LATERAL_TIME,
         input_channels: int = 3,
     ) -> None:

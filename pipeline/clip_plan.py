@@ -51,13 +51,17 @@ class TrainSample:
 
 @dataclass(frozen=True)
 class ClipRef:
-    """One training clip: sample, first frame, place of the crop (fractions of the room it has), mirrored or not."""
+    """One training clip: sample, first frame, place of the crop (fractions of the room it has), mirrored or not.
+
+    turn: how often the run has come to this sample before.
+    """
 
     sample: int
     start: int
     crop_y: float
     crop_x: float
     flip: bool
+    turn: int = 0
 
 
 Starts = Callable[[TrainSample, float], Sequence[int]]
@@ -94,10 +98,11 @@ def plan_epoch(
     rounds = -(-count // len(samples))
     order = np.concatenate([generator.permutation(len(samples)) for _ in range(rounds)])[:count]
     refs = []
-    for sample in order.tolist():
+    for place_in_epoch, sample in enumerate(order.tolist()):
+        turn = epoch * rounds + place_in_epoch // len(samples)
         chance, place, crop_y, crop_x, mirror = generator.random(5).tolist()
         allowed = starts(samples[sample], chance)
-        refs.append(ClipRef(sample, allowed[int(place * len(allowed))], crop_y, crop_x, flip and mirror < 0.5))
+        refs.append(ClipRef(sample, allowed[int(place * len(allowed))], crop_y, crop_x, flip and mirror < 0.5, turn))
     size = config.micro_batch
     micro_batches = [refs[i : i + size] for i in range(0, count, size)]
     each = config.global_batch // size
@@ -138,6 +143,11 @@ def flow_starts(
 def clip_starts(sample: TrainSample, chance: float, frames: int) -> Sequence[int]:
     """Starts of clips of `frames` frames, a stride apart; 0 alone where the recording is shorter."""
     return range(max(1, sample.num_frames - (frames - 1) * sample.stride))
+
+
+def sequence_starts(sample: TrainSample, chance: float, frames: int) -> Sequence[int]:
+    """Starts of `frames` consecutive frames; 0 alone where the recording is shorter."""
+    return range(max(1, sample.num_frames - frames + 1))
 
 
 def moving_starts(sample: TrainSample, steps: int, from_pair: bool = False) -> Sequence[int]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..schemas.atomic_flow import AtomicFlowSection
 
 Float = npt.NDArray[np.float32]
-STREAMS = {"depth": ("depth",), "rgb": ("rgb",), "rgbd": ("rgb", "depth")}
+STREAMS = {"depth": ("depth",), "rgb": ("rgb",), "rgbd": ("rgb", "depth"), "frames": ("frames",)}
 """Modality to the streams that it stacks; flow lies on the last."""
 FARTHEST_M = 8.0
 CENTRE_M = 3.0

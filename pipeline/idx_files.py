@@ -7,13 +7,15 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ..schemas.errors import MotionpipeError
-from .fetch_files import SourcePath
+
+if TYPE_CHECKING:
+    from .fetch_files import SourcePath
 
 _UNSIGNED_BYTE = 0x08
 _MOST_AXES = 4

@@ -62,7 +62,7 @@ def moving_mnist_builder(
         return read_digits(base, dict(files))
 
     def build(planned: PlannedRecording) -> Iterable[Sample]:
-        part, index = _part_and_index(planned.recording)
+        part, index = part_and_index(planned.recording.recording_id)
         digits = digits_in(tuple(planned.recording.files.items()))
         yield _sample(planned, dataset, digits, sequences_of(digits.images, part, data), index)
 
@@ -108,8 +108,9 @@ def _recording(part: Part, index: int, files: dict[str, str]) -> Recording:
     return Recording(recording_id=name, path=name, files=files, splits={"official": part}, fps=FPS)
 
 
-def _part_and_index(recording: Recording) -> tuple[Part, int]:
-    part, _, index = recording.recording_id.partition("-")
+def part_and_index(recording_id: str) -> tuple[Part, int]:
+    """The part that a recording's sequence belongs to, and its number there."""
+    part, _, index = recording_id.partition("-")
     return ("train" if part == "train" else "test"), int(index)
 
 

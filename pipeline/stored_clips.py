@@ -33,8 +33,8 @@ class StoredClips:
 
     def __init__(self, store: Store, flow_folder: str | None, cell: int, config: AtomicFlowSection) -> None:
         self._store, self._flow_folder, self._cell, self._config = store, flow_folder, cell, config
-        self._frames = Entries(store, SHARDS)
-        self._flow = Entries(store, flow_folder) if flow_folder else None
+        self._frames = StoredEntries(store, SHARDS)
+        self._flow = StoredEntries(store, flow_folder) if flow_folder else None
 
     def fps(self, sample: TrainSample) -> float:
         """Frames a second of a sample."""
@@ -44,7 +44,7 @@ class StoredClips:
         """The modality's streams, frames (T, H, W[, 3]) of the grid's size, and that grid."""
         entry = self._frames.of(sample)
         names = STREAMS[self._config.modality]
-        with named(SHARDS, sample):
+        with naming(SHARDS, sample):
             stored = {name: read_frames(self._store, SHARDS, sample.shard, entry, name, numbers) for name in names}
         return fit_to_grid(stored, names[-1], self._cell, self._config)
 
@@ -55,7 +55,7 @@ class StoredClips:
         place = (self._store, self._flow_folder, sample.shard, self._flow.of(sample))
         step = pairs[1] - pairs[0] if len(pairs) > 1 else 1
         rows = slice(pairs[0], pairs[-1] + 1)
-        with named(self._flow_folder, sample):
+        with naming(self._flow_folder, sample):
             flow = read_rows(*place, "flow.npy", rows)[::step].astype(np.float32)
             counts = read_rows(*place, "valid.npy", rows)[::step].astype(np.float32)
         return resample_cells(flow, counts / np.float32(self._cell**2), grid.rows, grid.cols)
@@ -72,7 +72,7 @@ def fit_to_grid(
 
 
 @contextmanager
-def named(folder: str, sample: TrainSample) -> Iterator[None]:
+def naming(folder: str, sample: TrainSample) -> Iterator[None]:
     """Decoders say what is wrong with bytes; this adds whose they are, and what to do."""
     try:
         yield
@@ -82,7 +82,7 @@ def named(folder: str, sample: TrainSample) -> Iterator[None]:
         ) from error
 
 
-class Entries:
+class StoredEntries:
     """Entries of an artefact's samples, read shard by shard on first use.
 
     They are kept compressed: a video's offsets take 32 KB as objects and 1.5 KB so, and a run visits all of them.

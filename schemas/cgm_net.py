@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from .section import Section
+from .slow_fast import ALPHA, BETA_INVERSE
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 BackboneName = Literal[
@@ -21,15 +22,20 @@ BackboneName = Literal[
 ]
 Pipeline = Literal["backbone", "lr", "hr", "lr+hr"]
 
-SLOWFAST_ALPHA = 4
-SLOWFAST_BETA_INVERSE = 8
-
 
 class CgmNetSection(Section):
     """CGM-Net; the defaults are the sizes of the paper's ablations. LR and HR are the two resolutions of its maps."""
 
     clip_frames: int = Field(16, ge=1, le=256, description="frames T that the encoder sees; a clip holds one more")
+    frame_step: int = Field(1, ge=1, le=64, description="from one frame of a clip to the next [stored frames]")
+    frame_short_side: int = Field(
+        128, ge=16, le=1024, description="shorter side that stored frames are scaled to before the crop [px]"
+    )
     crop: int = Field(112, ge=16, le=1024, description="side of the square crop, a multiple of scale [px]")
+    crop_scale: float = Field(
+        1.0, ge=0.25, le=1, description="training crops show squares down to this part of the usual side [fraction]"
+    )
+    flip: bool = Field(True, description="mirror half of the training clips")
     backbone: BackboneName = Field("resnet18", description="3D network that encodes the clip")
     backbone_width: int = Field(64, ge=4, le=256, description="channels of its first convolution [count]")
     decoder_widths: tuple[Width, Width, Width, Width] = Field(
@@ -47,9 +53,15 @@ class CgmNetSection(Section):
     kernel_lr: int = Field(3, ge=1, le=31, description="side k of the filters in LR maps, odd [LR px]")
     kernel_hr: int = Field(5, ge=1, le=31, description="cgmul, or scale = 1: side of the filters in HR maps, odd [px]")
     padding: Literal["replicate", "zero"] = Field("replicate", description="what filters see beyond the frame")
+    lambda_hr: float = Field(
+        1.0, ge=0, description="weight of the HR reconstruction loss; with lambda_lr = 0 too no frame is synthesised"
+    )
     lambda_lr: float = Field(1.0, ge=0, description="weight λ1 of the LR reconstruction loss")
     lambda_class: float = Field(
-        0.0, ge=0, description="weight λ2 of the classification loss; with 0 nothing classifies"
+        0.0,
+        ge=0,
+        description="weight λ2 of the classification loss; with 0 nothing classifies, and `--task classify` takes 10, "
+        "as the paper does",
     )
     pipeline: Pipeline = Field(
         "lr+hr", description="where lambda_class > 0: the backbone's scores alone, or averaged with those of the maps"
@@ -60,6 +72,8 @@ class CgmNetSection(Section):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> CgmNetSection:
+        if self.crop > self.frame_short_side:
+            raise ValueError(f"crop {self.crop} does not fit in frames of shorter side {self.frame_short_side}")
         if self.crop % self.scale:
             raise ValueError(f"crop {self.crop} must be a multiple of scale {self.scale}")
         if not self.kernel_lr % 2 or not self.kernel_hr % 2:
@@ -70,14 +84,23 @@ class CgmNetSection(Section):
             raise ValueError(f"scale = 1 has nothing to upsample: leave upsampling = {self.upsampling} out")
         if self.scale == 1 and self.lambda_class > 0 and "lr" in self.pipeline.split("+"):
             raise ValueError(f"scale = 1 has no LR maps: pipeline {self.pipeline} must be backbone or hr")
+        return self
+
+    @model_validator(mode="after")
+    def _backbone_fits(self) -> CgmNetSection:
         if self.backbone.startswith("slowfast"):
-            if self.clip_frames % SLOWFAST_ALPHA:
-                raise ValueError(f"{self.backbone}: clip_frames must be a multiple of {SLOWFAST_ALPHA}")
-            if self.backbone_width % SLOWFAST_BETA_INVERSE:
-                raise ValueError(f"{self.backbone}: backbone_width must be a multiple of {SLOWFAST_BETA_INVERSE}")
+            if self.clip_frames % ALPHA:
+                raise ValueError(f"{self.backbone}: clip_frames must be a multiple of {ALPHA}")
+            if self.backbone_width % BETA_INVERSE:
+                raise ValueError(f"{self.backbone}: backbone_width must be a multiple of {BETA_INVERSE}")
         if self.backbone == "resnext101" and self.backbone_width % 16:
             raise ValueError("resnext101: backbone_width must be a multiple of 16, for 32 groups of twice as many")
         return self
+
+    @property
+    def synthesises(self) -> bool:
+        """Whether frames are synthesised in training."""
+        return self.lambda_hr > 0 or self.lambda_lr > 0
 
     @property
     def dilation_hr(self) -> int:

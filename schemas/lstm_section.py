@@ -27,7 +27,20 @@ class LSTMSection(Section):
     input_frames: int = Field(10, ge=1, le=1000, description="frames that the encoder reads [count]")
     future_frames: int = Field(10, ge=1, le=1000, description="frames after these that are predicted [count]")
     truth_share: Probability = Field(
-        1.0, description="conditional decoders in training: share of steps that see the true frame, not their own"
+        1.0,
+        description="conditional decoders in training: share of steps that see the true frame, not their own, at the "
+        "start of the run",
+    )
+    truth_share_end: Probability = Field(1.0, description="that share at the end of the run; it changes evenly")
+    input: Literal["moving-mnist", "patches", "percepts"] = Field(
+        "moving-mnist",
+        description="moving-mnist: sequences made on the fly; patches: squares cut from RGB frames; percepts: rows of "
+        "`embed --per frame`",
+    )
+    patch_px: int = Field(32, ge=4, le=256, description="patches: side [px of the stored frames]")
+    patches: int = Field(8, ge=1, le=1024, description="patches cut from each clip that is read [count]")
+    percepts: str | None = Field(
+        None, description="percepts: name of the embeddings to read; default: the only ones that there are"
     )
     output: Literal["bernoulli", "gaussian"] = Field(
         "bernoulli",
@@ -38,6 +51,8 @@ class LSTMSection(Section):
     def _decoders_fit(self) -> LSTMSection:
         if not self.decoders or len(set(self.decoders)) < len(self.decoders):
             raise ValueError("decoders are reconstruction, future, or both, each once")
+        if self.output == "bernoulli" and self.input != "moving-mnist":
+            raise ValueError(f"{self.input} are no pixels in 0..1: set output = gaussian")
         if not set(self.conditional) <= set(self.decoders):
             raise ValueError(
                 f"conditional names {', '.join(self.conditional)}, decoders are {', '.join(self.decoders)}"

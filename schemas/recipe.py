@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from .atomic_flow import AtomicFlowSection
+from .cgm_net import CgmNetSection
+from .lstm_section import LSTMSection
 from .section import Count, Positive, Probability, Section
 from .training import FinetuneSection, ModelName, TrainSection
 from .uf_tsn import UfTsnSection
@@ -238,7 +240,7 @@ class CodebookSection(Section):
 
 
 class EvaluateSection(Section):
-    """How a fine-tuned classifier is scored."""
+    """How a fine-tuned classifier is scored, and the synthesis of frames measured."""
 
     num_clips: int = Field(10, ge=1, le=1000, description="evenly spaced clips of a sample, averaged [count]")
     crops: Literal[1, 10] = Field(
@@ -248,6 +250,16 @@ class EvaluateSection(Section):
         "softmax", description="what is averaged over clips: probabilities, or the scores before the softmax"
     )
     batch: int = Field(16, ge=1, le=4096, description="clips in one forward pass [count]")
+    motion_clips: int = Field(
+        101, ge=1, le=100_000, description="--on motion: clips, one of each recording, over all classes [count]"
+    )
+    motion_side: int | None = Field(
+        None,
+        ge=32,
+        le=1024,
+        description="--on motion: side of the frames, of the same part of the picture; default: the run's crop [px]",
+    )
+    motion_seed: int = Field(0, ge=0, description="--on motion: seed of the clips")
 
 
 class EmbedSection(Section):
@@ -283,19 +295,25 @@ class Recipe(Section):
     codebook: CodebookSection = CodebookSection()
     train: TrainSection = TrainSection()
     atomic_flow: AtomicFlowSection = AtomicFlowSection()
+    cgm_net: CgmNetSection = CgmNetSection()
+    lstm: LSTMSection = LSTMSection()
     uf_tsn: UfTsnSection = UfTsnSection()
     finetune: FinetuneSection = FinetuneSection()
     evaluate: EvaluateSection = EvaluateSection()
     embed: EmbedSection = EmbedSection()
     classify: ClassifySection = ClassifySection()
 
-    def network(self, model: ModelName) -> AtomicFlowSection | UfTsnSection:
+    def network(self, model: ModelName) -> AtomicFlowSection | CgmNetSection | LSTMSection | UfTsnSection:
         """The section of a model's input and sizes."""
-        sections: dict[str, AtomicFlowSection | UfTsnSection] = {
-            "atomic-flow": self.atomic_flow,
-            "uf-tsn": self.uf_tsn,
-        }
-        return sections[model]
+        match model:
+            case "atomic-flow":
+                return self.atomic_flow
+            case "cgm-net":
+                return self.cgm_net
+            case "lstm":
+                return self.lstm
+            case "uf-tsn":
+                return self.uf_tsn
 
 
 def canonical_hash(value: object) -> str:

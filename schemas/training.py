@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from .section import Probability, Section
 
-ModelName = Literal["atomic-flow", "uf-tsn"]
+ModelName = Literal["atomic-flow", "cgm-net", "lstm", "uf-tsn"]
 
 
 class LoopSection(Section):
@@ -22,8 +22,15 @@ class LoopSection(Section):
     micro_batch: int = Field(
         8, ge=1, description="clips in one forward pass; batch-norm statistics are over these [count]"
     )
-    schedule: Literal["step", "cosine"] = Field(
-        "step", description="the rate falls tenfold at each milestone, or along half a cosine to 0"
+    optimiser: Literal["adam", "momentum"] = Field(
+        "adam",
+        description="momentum: gradient descent with momentum 0.9 in which no weight changes by more than 1e-4 a step",
+    )
+    schedule: Literal["step", "cosine", "exponential"] = Field(
+        "step", description="the rate falls tenfold at each milestone, along half a cosine to 0, or by equal parts"
+    )
+    last_rate: Probability = Field(
+        0.1, description="schedule = exponential: the rate at the end of the run [fraction of the full one]"
     )
     milestones: tuple[Probability, ...] = Field(
         (0.6, 0.85), description="schedule = step: the rate falls tenfold at these parts of the run [fraction]"
@@ -32,7 +39,7 @@ class LoopSection(Section):
     precision: Literal["float32", "bf16"] = Field(
         "float32", description="bf16: forward passes in mixed precision; weights, sums and losses stay in float32"
     )
-    weight_decay: float = Field(5e-4, ge=0, description="weight of Adam's L2 term")
+    weight_decay: float = Field(5e-4, ge=0, description="weight of the optimiser's L2 term")
     grad_clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
     holdout: float = Field(
         0.0,
@@ -63,7 +70,7 @@ class TrainSection(LoopSection):
     """`train-cluster`: the network that is pre-trained, and its schedule; what it sees is in a section of its own."""
 
     model: ModelName = Field("atomic-flow", description="the network to train")
-    learning_rate: float = Field(1e-4, gt=0, description="Adam step size")
+    learning_rate: float = Field(1e-4, gt=0, description="step size of the optimiser")
 
 
 class FinetuneSection(LoopSection):
@@ -75,6 +82,13 @@ class FinetuneSection(LoopSection):
     )
     dropout: Probability = Field(0.5, description="features dropped before the linear layer [fraction]")
     flip: bool = Field(True, description="mirror half of the training clips")
+    labelled: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="part of the training recordings of each class that is learned from, whole groups drawn by seed; "
+        "for learning with fewer labels [fraction]",
+    )
     frozen_epochs: int = Field(5, ge=0, description="first epochs, in which the linear layer learns alone [count]")
     frozen_rate: float = Field(1e-3, gt=0, description="Adam step size of the linear layer in those epochs")
     head_rate: float = Field(1e-3, gt=0, description="Adam step size of the linear layer after them")

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from motionpipe.models.cgm_net import CgmNet, CgmNetBatch, build, features, fuse, loss, scores
+from motionpipe.models.cgm_net import CgmNet, CgmNetBatch, CgmNetScorer, build, features, fuse, loss, scores
 from motionpipe.models.reconstruction import area_downsample, charbonnier
 from motionpipe.schemas.cgm_net import CgmNetSection
 
@@ -27,7 +27,18 @@ def moving_squares(clips=2, frames=5, side=32, labels=None):
         for t in range(frames):
             y, x = 8 + down * t, 8 + right * t
             video[clip, t, :, y : y + 12, x : x + 12] = texture
-    return CgmNetBatch(video, torch.full((clips,), -1) if labels is None else torch.tensor(labels))
+    return batch_of(video, None if labels is None else torch.tensor(labels))
+
+
+def batch_of(frames, labels=None):
+    clips, steps = frames.shape[0], frames.shape[1] - 1
+    labels = torch.full((clips,), -1) if labels is None else labels
+    return CgmNetBatch(frames, labels, torch.ones(clips, steps, dtype=torch.bool))
+
+
+def copying(frames):
+    """What predicting every frame as the one before it costs."""
+    return charbonnier(frames[:, :-1], frames[:, 1:], torch.ones(frames.shape[0], frames.shape[1] - 1))
 
 
 def net_of(config, classes=None, seed=0):
@@ -59,12 +70,12 @@ def test_every_variant_starts_by_copying_the_last_frame(fields):
     clips, steps, side, small = 2, config.clip_frames, config.crop, config.crop // config.scale
     assert maps.lr.shape == (clips, config.taps_lr, steps, small, small)
     assert maps.hr.shape == (clips, config.taps_hr, steps, side, side)
-    assert torch.equal(out["hr"], charbonnier(batch.frames[:, :-1], batch.frames[:, 1:]))
+    assert torch.equal(out["hr"], copying(batch.frames))
     assert torch.equal(out["copy"], out["hr"])
-    assert torch.equal(out["next"], charbonnier(batch.frames[:, -2], batch.frames[:, -1]))
+    assert torch.equal(out["next"], copying(batch.frames[:, -2:]))
     if config.scale > 1:
         reduced = area_downsample(batch.frames, config.scale)
-        assert torch.equal(out["lr"], charbonnier(reduced[:, :-1], reduced[:, 1:]))
+        assert torch.equal(out["lr"], copying(reduced))
         torch.testing.assert_close(out["loss"], out["hr"] + out["lr"])
     else:
         assert "lr" not in out
@@ -84,7 +95,7 @@ def test_the_encoder_does_not_see_the_frame_after_the_clip():
     net, batch = net_of(TINY), moving_squares()
     for parameter in (net.decoder.head.conv.weight, net.upsampling.head.conv.weight):
         torch.nn.init.normal_(parameter, std=1)
-    other = CgmNetBatch(torch.cat((batch.frames[:, :-1], -batch.frames[:, -1:]), dim=1), batch.labels)
+    other = batch_of(torch.cat((batch.frames[:, :-1], -batch.frames[:, -1:]), dim=1))
     seen = []
     net.register_forward_hook(lambda module, args, out: seen.append((args[0], out.hr)))
     one, two = loss(net, batch), loss(net, other)
@@ -125,6 +136,52 @@ def test_the_loss_is_equation_7():
     assert [name for name, value in out.items() if value.requires_grad] == ["loss"]
 
 
+def test_without_synthesis_only_the_classes_are_learned():
+    config = tiny(lambda_hr=0.0, lambda_lr=0.0, lambda_class=10.0, pipeline="backbone")
+    net, batch, ran = net_of(config, 3), moving_squares(labels=[0, 2]), []
+    net.decoder.register_forward_hook(lambda module, args, out: ran.append("decoder"))
+    out = loss(net, batch)
+    assert out.keys() == {"loss", "class", "accuracy"}
+    torch.testing.assert_close(out["loss"].detach(), 10 * out["class"])
+    assert ran == []
+    out["loss"].backward()
+    assert net.decoder.motion.weight.grad is None
+
+
+def test_dropout_acts_on_whole_features_in_training_alone():
+    torch.manual_seed(0)
+    net, clip = build(tiny(lambda_class=10.0), 3, dropout=0.5), moving_squares().frames[:, :-1]
+    maps = net(clip)
+    dropped = (net.dropout(maps.features).flatten(2) == 0).all(dim=2)
+    assert 0.2 < dropped.float().mean() < 0.8
+    with torch.no_grad():
+        assert torch.equal(net.eval().classify(maps)[0], net.encoder.classify(maps.features))
+    assert net.actions["hr"].dropout.p == net.actions["lr"].dropout.p == 0.5
+
+
+def test_features_may_keep_a_coarse_place():
+    net, clip = net_of(tiny(crop=64)).eval(), torch.rand(2, 4, 3, 64, 64)
+    with torch.no_grad():
+        whole, grid = features(net, clip), features(net, clip, pool_grid=2)
+    assert grid.shape == (2, 4 * whole.shape[1])
+    torch.testing.assert_close(grid.view(2, -1, 4).mean(dim=2), whole)
+    with pytest.raises(ValueError, match="pool_grid 3 is finer than the 2x2 code"):
+        features(net, clip, pool_grid=3)
+
+
+def test_a_scorer_gives_the_logarithms_of_averaged_probabilities():
+    net, clip = net_of(tiny(lambda_class=10.0), 3).eval(), moving_squares().frames[:, :-1]
+    with torch.no_grad():
+        torch.testing.assert_close(CgmNetScorer(net)(clip).exp(), scores(net, clip))
+
+
+def test_the_encoder_keeps_float32_on_a_cpu_under_mixed_precision():
+    net, batch = net_of(TINY), moving_squares()
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = net(batch.frames[:, :-1])
+    assert maps.features.dtype == maps.hr.dtype == torch.float32
+
+
 def test_clips_without_label_take_no_part_in_the_classification():
     net = net_of(tiny(lambda_class=10.0), 3).eval()
     batch = moving_squares(labels=[1, -1])
@@ -162,7 +219,7 @@ def test_scoring_computes_only_what_the_pipeline_needs(pipeline, modules):
         module.register_forward_hook(lambda module, args, out, name=name: ran.append(name))
     with torch.no_grad():
         scores(net, torch.zeros(1, 4, 3, 32, 32))
-    assert ran == modules
+    assert ran == [*modules, "dropout"]
 
 
 @pytest.mark.parametrize(("backbone", "width"), [("resnet18", 8), ("resnet50", 32), ("slowfast-small", 36)])
@@ -199,6 +256,20 @@ def test_mixed_precision_predicts_from_float32_filters():
     out["loss"].backward()
 
 
+def test_what_does_not_follow_is_not_to_be_predicted():
+    net, batch = net_of(TINY), moving_squares()
+    frames, follows = batch.frames.clone(), batch.follows.clone()
+    frames[0, 3:], follows[0, 2] = 1, False  # the first clip jumps to white, and stays so
+    out = loss(net, CgmNetBatch(frames, batch.labels, follows))
+    counted = torch.cat(
+        [copying(frames[i : i + 1, j : j + 2])[None] for i in (0, 1) for j in range(4) if (i, j) != (0, 2)]
+    )
+    torch.testing.assert_close(out["hr"], counted.mean())
+    assert out["hr"] < loss(net, batch_of(frames))["hr"]
+    nothing = CgmNetBatch(frames, batch.labels, torch.zeros_like(follows))
+    assert loss(net, nothing)["loss"] == 0
+
+
 @pytest.mark.parametrize(
     ("frames", "labels"),
     [
@@ -210,4 +281,9 @@ def test_mixed_precision_predicts_from_float32_filters():
 )
 def test_a_batch_checks_itself(frames, labels):
     with pytest.raises(ValueError, match="must be"):
-        CgmNetBatch(frames, labels)
+        CgmNetBatch(frames, labels, torch.ones(2, 4, dtype=torch.bool))
+
+
+def test_a_batch_says_of_every_pair_whether_it_follows():
+    with pytest.raises(ValueError, match=r"follows must be bool \(2, 4\)"):
+        CgmNetBatch(torch.zeros(2, 5, 3, 8, 8), torch.zeros(2, dtype=torch.int64), torch.ones(2, 5, dtype=torch.bool))

@@ -98,13 +98,23 @@ def test_running_freely_is_being_told_ones_own_frames():
 
 def test_a_share_of_truth_lies_between():
     seen = frames(batch=64)
-    none, half, full = (net_of(COMPOSITE.model_copy(update={"truth_share": s})) for s in (0.0, 0.5, 1.0))
-    told, mixed, own = (net(seen, told=True)["future"][:, 1] for net in (full, half, none))
-    assert torch.allclose(own, full(seen, told=False)["future"][:, 1], atol=1e-6)
+    net = net_of(COMPOSITE)
+    told, mixed, own = (net(seen, told=True, share=share)["future"][:, 1] for share in (1.0, torch.tensor(0.5), 0.0))
+    assert torch.allclose(own, net(seen, told=False)["future"][:, 1], atol=1e-6)
     is_own = torch.isclose(mixed, own).all(dim=1)
     is_told = torch.isclose(mixed, told).all(dim=1)
     assert (is_own | is_told).all()
     assert 16 < is_own.sum() < 48
+
+
+def test_the_share_of_truth_follows_the_run():
+    config = COMPOSITE.model_copy(update={"truth_share": 1.0, "truth_share_end": 0.5})
+    assert [lstm.truth_share(config, part) for part in (0.0, 0.5, 1.0)] == [1.0, 0.75, 0.5]
+    assert lstm.truth_share(COMPOSITE, 0.3) == 1.0
+    net, batch = net_of(config.model_copy(update={"truth_share": 0.0, "truth_share_end": 1.0})), SequenceBatch(frames())
+    own, told = (lstm.loss(net, batch, progress)["future"] for progress in (0.0, 1.0))
+    assert torch.isclose(own, lstm.loss(net.eval(), batch)["future"])
+    assert not torch.isclose(own, told)
 
 
 def test_losses_are_nats_a_frame():

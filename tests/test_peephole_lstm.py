@@ -60,6 +60,16 @@ def test_one_step_follows_the_formula_by_hand():
     assert hidden.item() == pytest.approx(o * np.tanh(after), rel=1e-7)
 
 
+@pytest.mark.parametrize("peephole", [True, False])
+def test_mixed_precision_stays_near_and_gives_float32(peephole):
+    torch.manual_seed(0)
+    net, x = PeepholeLSTM(INPUTS, HIDDEN, peephole), sequence().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, (h, c) = net(x, net.zero_state(BATCH), STEPS)
+    assert {outputs.dtype, h.dtype, c.dtype} == {torch.float32}
+    torch.testing.assert_close(outputs, stepwise(net, x, net.zero_state(BATCH))[0], atol=2e-3, rtol=0)
+
+
 @pytest.mark.parametrize("inputs", [INPUTS, 0])
 @pytest.mark.parametrize("peephole", [True, False])
 def test_the_fused_path_is_the_unrolled_one(inputs, peephole):

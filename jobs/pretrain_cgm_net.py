@@ -1,0 +1,90 @@
+"""`motionpipe train-cluster --model cgm-net`: what a run learns from, and its identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..pipeline.artefacts import SHARDS, read_manifest, read_report
+from ..pipeline.clip_plan import TrainSample
+from ..pipeline.read_sample import has_stream
+from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.store import Store
+from ..schemas.cgm_net import CgmNetSection
+from ..schemas.errors import MotionpipeError
+from ..schemas.recipe import FlowSection, Recipe, canonical_hash
+from ..schemas.report import Identity, Manifest
+from .cgm_net_table import echo_costs
+from .finetune import require_classes
+from .options import RunOptions
+from .run_training import Artefact, require_runnable, run_training
+from .stage import StageResult
+from .train_data import FLOW_SEEN, sample_of
+from .train_job import LoopOptions, TrainJob
+
+
+def pretrain_cgm_net(store: Store, recipe: Recipe, run: str, options: RunOptions, loop: LoopOptions) -> StageResult:
+    """Train `run` to its last epoch, from wherever it stands; with lambda_class > 0 on labels too."""
+    require_runnable(store, recipe.train, options)
+    shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
+    protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
+    config = recipe.cgm_net
+    if not config.synthesises and not config.lambda_class:
+        raise MotionpipeError("cgm_net.lambda_hr, lambda_lr and lambda_class are all 0: nothing would be learned")
+    samples = rgb_samples(store, shards, protocol, "train", config)
+    labels: tuple[int, ...] = ()
+    if config.lambda_class > 0:
+        labels = require_classes([sample for sample in samples if sample.label >= 0], protocol)
+        echo_costs(config, len(labels))
+    identity = Identity(
+        stage="train",
+        section=recipe.train.model_dump(mode="json"),
+        data={
+            "protocol": protocol,
+            "task": "pretrain",
+            "flow": clip_steps(config),
+            "model": recipe.train.model,
+            "network": config.model_dump(mode="json"),
+            "labels": list(labels),
+        },
+        parents={"shards": shards.hash},
+    )
+    job = TrainJob(
+        store=store,
+        run=run,
+        learner=recipe.train.model,
+        made_from=canonical_hash(identity.model_dump(mode="json")),
+        network=config,
+        train=recipe.train,
+        cell=recipe.flow.cell,
+        labels=labels,
+    )
+    return run_training(job, samples, Artefact(identity, recipe, {}), options, loop)
+
+
+def clip_steps(config: CgmNetSection) -> dict[str, Any]:
+    """How far apart the frames of clips are, as the fields of `[flow]` that every run states."""
+    return FlowSection(stride=config.frame_step).model_dump(mode="json", include=set(FLOW_SEEN))
+
+
+def rgb_samples(store: Store, shards: Manifest, protocol: str, part: str, config: CgmNetSection) -> list[TrainSample]:
+    """Samples of a part of the protocol that have a pair of RGB frames; one clear error where there are none."""
+    plan = planned_by_recording(store)
+    chosen, usable, left_out = recordings_in(plan, protocol, part), [], 0
+    for summary in shards.shards:
+        for entry in read_report(store, SHARDS, summary.shard).samples:
+            if entry.recording_id not in chosen:
+                continue
+            if has_stream(entry, "rgb") and entry.num_frames > config.frame_step:
+                at = entry.model_copy(update={"stride": config.frame_step})
+                usable.append(sample_of(summary.shard, at, plan[entry.recording_id]))
+            else:
+                left_out += 1
+    if not usable:
+        raise MotionpipeError(
+            f"none of the {left_out} samples of the {part} part of {protocol} has a pair of RGB frames"
+        )
+    if left_out:
+        click.echo(f"  {left_out} of {left_out + len(usable)} samples have no pair of RGB frames", err=True)
+    return usable

@@ -388,8 +388,7 @@ def predict(run_name: str | None, key: str | None, start: int | None, out: Path 
     type=click.Choice(("action", "motion", "prediction", "flow")),
     default="action",
     show_default=True,
-    help="Classes that a classifier names, frames that a cgm-net synthesises or an lstm predicts, or the flow of a "
-    "uf-tsn beside OpenCV's on the same pairs.",
+    help="Classes of recordings; frames that a cgm-net synthesises or an lstm predicts; flow that a uf-tsn estimates.",
 )
 @click.option("--pairs", type=click.IntRange(1), default=None, help="With --on flow: pairs, at most [default: 200].")
 @click.option("--protocol", default=None, help="Split to score by [default: the one that it was trained on].")
@@ -408,16 +407,11 @@ def evaluate(
     protocol: str | None,
     allow_leak: bool,
 ) -> StageResult | None:
-    """Score a run on test recordings: a classifier's classes, or frames synthesised or predicted, or flow."""
-    if pairs is not None and what != "flow":
-        raise click.UsageError("--pairs goes with --on flow")
-    if (with_run or weights) and (what != "action" or not (run_name and with_run)):
-        raise click.UsageError("--with RUN adds a classifier's scores to those of --run RUN, --weights weighs the two")
-    if what == "flow":
-        from .evaluate_flow import evaluate_flow
-
-        evaluate_flow(store, run_name, protocol, pairs or 200, options)
-        return None
+    """Score a run on test recordings: a classifier's classes, frames synthesised or predicted, or estimated flow."""
+    if what != "action" and (with_run or weights):
+        raise click.UsageError("--with and --weights add scores of classes: they go with --on action")
+    if (what == "flow" and allow_leak) or (what != "flow" and pairs):
+        raise click.UsageError("--on flow takes --pairs and not --allow-leak; the others do not take --pairs")
     if what == "motion":
         from .evaluate_motion import evaluate_motion
 
@@ -426,13 +420,22 @@ def evaluate(
         from .evaluate_prediction import evaluate_prediction
 
         return evaluate_prediction(store, recipe(), run_name, protocol, options, allow_leak)
-    if run_name is not None and with_run is not None:
-        from .fuse import evaluate_fused
+    if what == "flow":
+        from .evaluate_flow import evaluate_flow
 
-        return evaluate_fused(store, recipe(), (run_name, with_run), weights or "1:1", protocol, options, allow_leak)
-    from .evaluate import evaluate as run
+        evaluate_flow(store, run_name, protocol, pairs or 200, options)
+        return None
+    if with_run is None:
+        if weights is not None:
+            raise click.UsageError("--weights goes with --with RUN")
+        from .evaluate import evaluate as run
 
-    return run(store, recipe(), run_name, protocol, options, allow_leak)
+        return run(store, recipe(), run_name, protocol, options, allow_leak)
+    if run_name is None:
+        raise click.UsageError("--with RUN adds its scores to those of --run RUN: give both")
+    from .fuse import evaluate_fused
+
+    return evaluate_fused(store, recipe(), (run_name, with_run), weights or "1:1", protocol, options, allow_leak)
 
 
 @main.command()

@@ -86,7 +86,7 @@ def evaluate(
     folder = f"evaluations/{run}/{scored.name}"
     identity = Identity(
         stage="evaluate",
-        section=recipe.evaluate.model_dump(mode="json", include={"num_clips"}),
+        section=recipe.evaluate.model_dump(mode="json", include={"num_clips", "crops", "average"}),
         data={"protocol": scored.name},
         parents={"shards": shards.hash, "run": trained.hash},
     )
@@ -188,17 +188,14 @@ def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> 
     section, data = task.trained.identity.section, task.trained.identity.data
     settings = settings_hash(section | {"network": data["network"], "init": data["init_settings"]})
     about = {"run": task.run, "init": init, "init_protocol": data["init_protocol"], "seed": section["seed"]}
-    about |= {"settings": settings, "n_train": _recordings_learned_from(task)}
-    write_figures(task.store, folder, protocol, scored, data["labels"], about)
+    about["n_train"] = _recordings_learned_from(task)
+    write_figures(task.store, folder, protocol, scored, data["labels"], about | {"settings": settings})
 
 
 def write_figures(
     store: Store, folder: str, protocol: Protocol, scored: Scored, classes: Sequence[int], about: dict[str, Any]
 ) -> None:
-    """Predictions and metrics of scored test recordings; column j scores the class index `classes[j]`.
-
-    about: what the record says of the run, `n_train` among it.
-    """
+    """Predictions and metrics of scored test recordings; column j scores the class index `classes[j]`."""
     columns = np.array(classes, dtype=np.int64)
     metrics = score(scored.scores, scored.labels, columns)
     names, train = protocol.label_names(), protocol.labelled("train")

@@ -120,7 +120,7 @@ def settings_hash(section: dict[str, Any]) -> str:
 
 
 def find_init(store: Store, init: str, model: str, task: str = "pretrain") -> Init:
-    """The run RUN of this store, or STORE:RUN of another, of a task; one clear error where it is none to start from."""
+    """The run RUN of this store, or STORE:RUN of another, of a model and a task; one clear error where it is none."""
     files = find_run(store, init, "--init")
     manifest = read_manifest(files.store, files.folder, "motionpipe train-cluster --name …")
     found = manifest.identity.data["task"]

@@ -66,7 +66,7 @@ def evaluate_fused(
     folder = f"evaluations/{runs[0]}+{runs[1]}/{asked}"
     identity = Identity(
         stage="evaluate",
-        section=recipe.evaluate.model_dump(mode="json", exclude={"batch"}),
+        section=recipe.evaluate.model_dump(mode="json", include={"num_clips", "crops", "average"}),
         data={"protocol": asked, "weights": weights},
         parents={
             "shards": shards.hash,
@@ -125,7 +125,7 @@ def _about(parts: list[StageResult], share: float, weights: str) -> dict[str, An
         "init": f"{1 - share:g}:{share:g} {weights if weights == HELD_OUT else ''}".strip(),
         "init_protocol": records[0]["init_protocol"],
         "seed": records[0]["seed"],
-        "n_train": max(record["n_train"] for record in records),
+        "n_train": min(record["n_train"] for record in records),
         "settings": canonical_hash([*(record["settings"] for record in records), weights]),
     }
 

@@ -68,9 +68,9 @@ def _run_of(artefact: Artefact) -> str:
 
 
 def _embeddings_of(artefact: Artefact) -> str:
-    """The embeddings that a run read as percepts, or that probes were fitted on."""
-    percepts = artefact.kind == "runs"
-    return str(artefact.identity.data["network"]["percepts"] if percepts else artefact.name.split("/", 1)[0])
+    """The embeddings that a run learned from, or that a probe was fitted to."""
+    learned = artefact.kind == "runs"
+    return str(artefact.identity.data["network"]["percepts"]) if learned else artefact.name.split("/", 1)[0]
 
 
 def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefact]) -> str:
@@ -112,10 +112,11 @@ def _embed_words(artefact: Artefact) -> list[str]:
 
 def _evaluated(artefact: Artefact) -> list[str]:
     identity, info = artefact.identity, artefact.info
-    words = ["--run", artefact.name.split("/", 1)[0], "--protocol", str(identity.data.get("protocol"))]
+    words = ["--protocol", str(identity.data.get("protocol"))]
     if "first" in info:
-        words[1] = info["first"]
-        words += ["--with", info["second"], "--weights", str(identity.data.get("weights"))]
+        weights = str(identity.data.get("weights"))
+        return ["--run", info["first"], "--with", info["second"], "--weights", weights, *words]
+    words = ["--run", artefact.name.split("/", 1)[0], *words]
     return [*words, "--on", "prediction"] if identity.section.get("on") == "prediction" else words
 
 

@@ -92,17 +92,17 @@ def _illustrated_runs(store: Store, runs: Sequence[Run]) -> list[tuple[Run, Imag
 
 
 def _run_figure(run: Run) -> Image:
-    """What fits that which the run learns."""
-    identity = run.artefact.identity
-    if identity.stage == "train" and identity.data["model"] == "uf-tsn":
-        return flow_run_figure(run)
-    return sequence_run_figure(run) if _is_lstm(run) else run_figure(run)
+    """Curves of what the run learns: sequences, flow without truth, or classes, codewords and synthesised frames."""
+    if _is_lstm(run):
+        return sequence_run_figure(run)
+    estimates_flow = run.artefact.identity.data["model"] == "uf-tsn" and run.artefact.identity.stage == "train"
+    return flow_run_figure(run) if estimates_flow else run_figure(run)
 
 
 def _predicts(store: Store, run: Run) -> bool:
     """Whether it is finished and predicts flow or frames, and its weights and its flow, if any, are still there."""
     artefact = run.artefact
-    if artefact.manifest is None or artefact.identity.data["model"] == "uf-tsn":
+    if artefact.manifest is None:
         return False
     if _is_lstm(run):
         return can_be_shown(store, run)
@@ -111,7 +111,7 @@ def _predicts(store: Store, run: Run) -> bool:
         network = artefact.identity.data["network"]
         predicts = bool(network["lambda_hr"] or network["lambda_lr"])
     else:
-        predicts = artefact.identity.stage == "train"
+        predicts = artefact.identity.stage == "train" and artefact.identity.data["model"] == "atomic-flow"
         needed += [f"flow/{artefact.info['flow']}/manifest.json"] if predicts else []
     return predicts and all(store.exists(name) for name in needed)
 

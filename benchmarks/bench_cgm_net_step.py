@@ -54,23 +54,24 @@ class Step:
 
 
 def peak_mib(recipe: str, variant: str, clips: int) -> float:
-    """Memory of a step beyond weights and batch; on a CPU by the resident set of this fresh process."""
-    Step(recipe, variant, 1).run()  # what the first call of anything loads
+    """The most memory that this fresh process ever took: on a CPU its resident set, on a GPU what was allocated."""
     step = Step(recipe, variant, clips)
-    if DEVICE.type == "cuda":
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
+    for _ in range(2):
         step.run()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before_kib = resident_kib("VmRSS")
-    step.run()
-    return (resident_kib("VmHWM") - before_kib) / 2**10
-
-
-def resident_kib(which: str) -> int:
-    """VmRSS: now; VmHWM: the most so far."""
+    if DEVICE.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
     with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(which))
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 2**10
+
+
+def mib_a_clip(recipe: str, variant: str, clips: int) -> float:
+    """Peaks of two processes, with 4 times as many clips and with as many, by the clips that these are more."""
+    command = [sys.executable, __file__, "--recipe", recipe, "--peak", variant, "--clips"]
+    few, many = (
+        float(subprocess.run([*command, str(count)], capture_output=True, text=True, check=True).stdout)
+        for count in (clips, 4 * clips)
+    )
+    return (many - few) / (3 * clips)
 
 
 def report(figure: str, unit: str, ours: float, plain: float) -> None:
@@ -91,16 +92,13 @@ def main() -> None:
     steps = {name: Step(options.recipe, name, options.clips) for name in VARIANTS}
     rounds = [{name: step.run() for name, step in steps.items()} for _ in range(ROUNDS + 1)][1:]
     rates = {name: options.clips / min(row[name] for row in rounds) for name in VARIANTS}
-    command = [sys.executable, __file__, "--recipe", options.recipe, "--clips", str(options.clips), "--peak"]
     for name in VARIANTS:
         where = f"{name}, {options.recipe}, {options.clips} clips, {DEVICE.type}"
         report(f"training step {where}", "clips a second of the device", rates[name], rates["plain"])
-    peaks = {
-        n: float(subprocess.run([*command, n], capture_output=True, text=True, check=True).stdout) for n in VARIANTS
-    }
+    peaks = {name: mib_a_clip(options.recipe, name, options.clips) for name in VARIANTS}
     for name in VARIANTS:
         where = f"{name}, {options.recipe}, {options.clips} clips, {DEVICE.type}"
-        report(f"training memory {where}", "MiB beyond weights and batch", peaks[name], peaks["plain"])
+        report(f"training memory {where}", "MiB a clip", peaks[name], peaks["plain"])
 
 
 if __name__ == "__main__":

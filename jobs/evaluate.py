@@ -28,10 +28,10 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import EvaluateSection, Recipe
 from ..schemas.report import Identity, Manifest, ShardSummary, content_hash
 from .artefact_lock import artefact_lock
+from .begin_from import settings_hash
 from .classify import Protocol
 from .device import mention_idle_gpu, require_device
 from .evaluation_table import evaluation_table
-from .finetune import settings_hash
 from .options import RunOptions
 from .progress import Progress
 from .ray_map import map_shards

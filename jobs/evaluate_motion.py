@@ -23,6 +23,7 @@ from ..pipeline.batches_cgm_net import read_clip
 from ..pipeline.clip_plan import ClipRef, TrainSample
 from ..pipeline.measure_frames import COPY, Figures, measure_frames
 from ..pipeline.motion_clips import draw_motion_clips
+from ..pipeline.optical_flow import SMALLEST_SIDE
 from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.store import Store
 from ..pipeline.stored_frames import StoredFrames
@@ -115,6 +116,8 @@ def sized(config: CgmNetSection, evaluate: EvaluateSection) -> CgmNetSection:
     side = evaluate.motion_side or config.crop
     if side % config.scale:
         raise MotionpipeError(f"evaluate.motion_side {side} must be a multiple of the run's scale {config.scale}")
+    if side < SMALLEST_SIDE["dis-fast"]:
+        raise MotionpipeError(f"crops of {side} px are too small for optical flow: set evaluate.motion_side=32 or more")
     short = round(config.frame_short_side * side / config.crop)
     return config.model_copy(update={"crop": side, "frame_short_side": short})
 

@@ -11,16 +11,17 @@ from ..pipeline.splits import resolve_protocol
 from ..pipeline.store import Store
 from ..schemas.atomic_flow import AtomicFlowSection
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import Recipe, canonical_hash
-from ..schemas.report import Identity, Manifest
+from ..schemas.recipe import Recipe
+from ..schemas.report import Manifest
 from .codebook import MADE_BY as MAKE_CODEBOOK
 from .codebook import export_learned, read_codebook
+from .ground import Ground, pretraining
 from .options import RunOptions
 from .run_files import RunFiles
-from .run_training import Artefact, require_runnable, run_training
+from .run_training import require_runnable, run_training
 from .stage import StageResult
 from .train_data import FLOW_SEEN, flow_samples
-from .train_job import LoopOptions, TrainJob
+from .train_job import LoopOptions
 
 
 @dataclass(frozen=True)
@@ -46,32 +47,21 @@ def pretrain_atomic_flow(
     seen = {name: flow[name] for name in FLOW_SEEN}
     # the recipe beside the run is the one to fine-tune with: it says how the flow was made, whatever was asked here
     recipe = recipe.model_copy(update={"atomic_flow": config, "flow": recipe.flow.model_copy(update=seen)})
-    identity = Identity(
-        stage="train",
-        section=recipe.train.model_dump(mode="json"),
-        data={
-            "protocol": parents.protocol,
-            "task": "pretrain",
-            "flow": seen,
-            "model": recipe.train.model,
-            "network": config.model_dump(mode="json"),
-        },
-        parents={"shards": parents.shards.hash, "flow": parents.flow.hash, "codebook": sha256},
+    ground = Ground(
+        store,
+        run,
+        parents.shards,
+        parents.protocol,
+        recipe,
+        config,
+        stated=config.model_dump(mode="json"),
+        seen=seen,
+        parents={"flow": parents.flow.hash, "codebook": sha256},
     )
-    job = TrainJob(
-        store=store,
-        run=run,
-        learner=recipe.train.model,
-        made_from=canonical_hash(identity.model_dump(mode="json")),
-        network=config,
-        train=recipe.train,
-        cell=int(flow["cell"]),
-        flow_folder=f"flow/{parents.flow_name}",
-        codebook=codebook,
-    )
-    samples = flow_samples(store, parents.flow_name, parents.flow, parents.protocol, config)
     info = {"flow": parents.flow_name, "codebook": parents.book}
-    result = run_training(job, samples, Artefact(identity, recipe, info), options, loop)
+    job, artefact = pretraining(ground, info=info, flow_folder=f"flow/{parents.flow_name}", codebook=codebook)
+    samples = flow_samples(store, parents.flow_name, parents.flow, parents.protocol, config)
+    result = run_training(job, samples, artefact, options, loop)
     if codebook.kind == "learnable":
         export_learned(store, recipe, run, RunFiles(store, run).checkpoints()[-1], options)
     return result

@@ -6,29 +6,27 @@ from typing import Any
 
 import click
 
-from ..pipeline.artefacts import SHARDS, read_manifest, read_report
+from ..pipeline.artefacts import SHARDS, read_report
 from ..pipeline.clip_plan import TrainSample
 from ..pipeline.read_sample import has_stream
-from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.splits import planned_by_recording, recordings_in
 from ..pipeline.store import Store
 from ..schemas.cgm_net import CgmNetSection
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import FlowSection, Recipe, canonical_hash
-from ..schemas.report import Identity, Manifest
+from ..schemas.recipe import FlowSection, Recipe
+from ..schemas.report import Manifest
 from .cgm_net_table import echo_costs
-from .finetune import require_classes
+from .ground import Ground, open_shards, pretraining, require_classes
 from .options import RunOptions
-from .run_training import Artefact, require_runnable, run_training
+from .run_training import run_training
 from .stage import StageResult
 from .train_data import FLOW_SEEN, sample_of
-from .train_job import LoopOptions, TrainJob
+from .train_job import LoopOptions
 
 
 def pretrain_cgm_net(store: Store, recipe: Recipe, run: str, options: RunOptions, loop: LoopOptions) -> StageResult:
     """Train `run` to its last epoch, from wherever it stands; with lambda_class > 0 on labels too."""
-    require_runnable(store, recipe.train, options)
-    shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
-    protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
+    shards, protocol = open_shards(store, recipe, recipe.train, options)
     config = recipe.cgm_net
     if not config.synthesises and not config.lambda_class:
         raise MotionpipeError("cgm_net.lambda_hr, lambda_lr and lambda_class are all 0: nothing would be learned")
@@ -37,30 +35,10 @@ def pretrain_cgm_net(store: Store, recipe: Recipe, run: str, options: RunOptions
     if config.lambda_class > 0:
         labels = require_classes([sample for sample in samples if sample.label >= 0], protocol)
         echo_costs(config, len(labels))
-    identity = Identity(
-        stage="train",
-        section=recipe.train.model_dump(mode="json"),
-        data={
-            "protocol": protocol,
-            "task": "pretrain",
-            "flow": clip_steps(config),
-            "model": recipe.train.model,
-            "network": config.model_dump(mode="json"),
-            "labels": list(labels),
-        },
-        parents={"shards": shards.hash},
-    )
-    job = TrainJob(
-        store=store,
-        run=run,
-        learner=recipe.train.model,
-        made_from=canonical_hash(identity.model_dump(mode="json")),
-        network=config,
-        train=recipe.train,
-        cell=recipe.flow.cell,
-        labels=labels,
-    )
-    return run_training(job, samples, Artefact(identity, recipe, {}), options, loop)
+    stated = config.model_dump(mode="json")
+    ground = Ground(store, run, shards, protocol, recipe, config, stated, clip_steps(config))
+    job, artefact = pretraining(ground, data={"labels": list(labels)}, labels=labels)
+    return run_training(job, samples, artefact, options, loop)
 
 
 def clip_steps(config: CgmNetSection) -> dict[str, Any]:

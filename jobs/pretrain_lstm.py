@@ -9,18 +9,19 @@ import click
 from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_report
 from ..pipeline.clip_plan import TrainSample
 from ..pipeline.sequence_clips import MAKE_PERCEPTS
-from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.splits import planned_by_recording, recordings_in
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from ..schemas.lstm_section import LSTMSection
-from ..schemas.recipe import Recipe, canonical_hash
-from ..schemas.report import Identity, Manifest
+from ..schemas.recipe import Recipe
+from ..schemas.report import Manifest
+from .ground import Ground, open_shards, pretraining
 from .learn_lstm import MODALITIES, frames_needed
 from .options import RunOptions
-from .run_training import Artefact, require_runnable, run_training
+from .run_training import run_training
 from .stage import StageResult
 from .train_data import can_be_read, sample_of
-from .train_job import LoopOptions, TrainJob
+from .train_job import LoopOptions
 
 SEEN: dict[str, Any] = {"step_s": 0.1, "stride": 1, "cell": 4}
 """The fields of `[flow]` that clips are cut by: an LSTM reads every frame, and no flow."""
@@ -30,36 +31,15 @@ def pretrain_lstm(
     store: Store, recipe: Recipe, book: str | None, run: str, options: RunOptions, loop: LoopOptions
 ) -> StageResult:
     """Pre-train `run` to its last epoch, from wherever it stands."""
-    require_runnable(store, recipe.train, options)
     if book is not None:
         raise MotionpipeError("--codebook is for models that predict codewords; an lstm predicts frames")
-    shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
-    protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
+    shards, protocol = open_shards(store, recipe, recipe.train, options)
     network, parents = resolve_input(store, recipe.lstm)
-    recipe = recipe.model_copy(update={"lstm": network})
-    identity = Identity(
-        stage="train",
-        section=recipe.train.model_dump(mode="json"),
-        data={
-            "protocol": protocol,
-            "task": "pretrain",
-            "flow": SEEN,
-            "model": recipe.train.model,
-            "network": network.model_dump(mode="json"),
-        },
-        parents={"shards": shards.hash, **parents},
-    )
-    job = TrainJob(
-        store=store,
-        run=run,
-        learner=recipe.train.model,
-        made_from=canonical_hash(identity.model_dump(mode="json")),
-        network=network,
-        train=recipe.train,
-        cell=SEEN["cell"],
-    )
+    resolved = recipe.model_copy(update={"lstm": network})
+    stated = network.model_dump(mode="json")
+    job, artefact = pretraining(Ground(store, run, shards, protocol, resolved, network, stated, SEEN, parents))
     samples = sequence_samples(store, shards, protocol, "train", network)
-    return run_training(job, samples, Artefact(identity, recipe, {}), options, loop)
+    return run_training(job, samples, artefact, options, loop)
 
 
 def resolve_input(store: Store, network: LSTMSection) -> tuple[LSTMSection, dict[str, str]]:

@@ -10,24 +10,23 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..pipeline.artefacts import SHARDS, read_manifest, read_report
+from ..pipeline.artefacts import SHARDS, read_report
 from ..pipeline.clip_plan import TrainSample
 from ..pipeline.read_sample import has_stream
-from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.splits import planned_by_recording, recordings_in
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import Recipe, canonical_hash
-from ..schemas.report import Identity, Manifest
+from ..schemas.recipe import Recipe
+from ..schemas.report import Manifest
 from ..schemas.uf_tsn import UfTsnSection
-from .find_run import run_text
-from .finetune import Init, find_init, require_classes, settings_hash
+from .begin_from import Init, find_init, require_same
+from .ground import Ground, classifier, learned_samples, open_shards, pretraining, require_classes
 from .options import RunOptions
-from .run_training import Artefact, require_runnable, run_training
+from .run_training import run_training
 from .stage import StageResult
-from .train_data import FLOW_SEEN, labelled_samples, network_of, sample_of
-from .train_job import LoopOptions, TrainJob
+from .train_data import FLOW_SEEN, network_of, sample_of
+from .train_job import LoopOptions
 
 FLOW_NETWORK = (
     "pyramid_widths",
@@ -60,47 +59,19 @@ def train_uf_tsn(
         raise MotionpipeError("--weights start the backbone of --stage classifier; a joint run goes on from --init RUN")
     if network.stage == "flow":
         return _train_flow(store, recipe, start.init, run, options, loop)
-    require_runnable(store, recipe.finetune, options)
-    shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
-    protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
+    shards, protocol = open_shards(store, recipe, recipe.finetune, options)
     begun = _find_begun(store, network, start.init)
     if begun:
         require_same_network(network, begun)
-    samples = labelled_samples(store, shards, protocol, "train", "rgb", recipe.flow)
+    samples = learned_samples(store, shards, protocol, "rgb", recipe.flow, recipe.finetune)
     labels = require_classes(samples, protocol)
-    identity = Identity(
-        stage="finetune",
-        section=recipe.finetune.model_dump(mode="json"),
-        data={
-            **_data(recipe, protocol, "classify"),
-            "labels": list(labels),
-            "weights": hashlib.sha256(start.weights.read_bytes()).hexdigest() if start.weights else None,
-            "init_dataset": begun.dataset if begun else None,
-            "init_protocol": begun.manifest.identity.data["protocol"] if begun else None,
-            "init_settings": settings_hash(begun.settings) if begun else None,
-        },
-        parents={"shards": shards.hash, **({"init": begun.manifest.hash} if begun else {})},
+    weights = start.weights.resolve() if start.weights else None
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
+    ground = _ground(store, recipe, run, shards, protocol)
+    job, artefact = classifier(
+        ground, labels, begun, data={"weights": sha256}, weights=str(weights) if weights else None
     )
-    job = TrainJob(
-        store=store,
-        run=run,
-        learner="uf-tsn/classify",
-        made_from=canonical_hash(identity.model_dump(mode="json")),
-        network=network,
-        train=recipe.train,
-        cell=recipe.flow.cell,
-        finetune=recipe.finetune,
-        labels=labels,
-        init=begun.checkpoint if begun else None,
-        weights=str(start.weights.resolve()) if start.weights else None,
-    )
-    return run_training(
-        job,
-        samples,
-        Artefact(identity, recipe, {"init": run_text(store, begun.files) if begun else "none"}),
-        options,
-        loop,
-    )
+    return run_training(job, samples, artefact, options, loop)
 
 
 def _train_flow(
@@ -108,36 +79,16 @@ def _train_flow(
 ) -> StageResult:
     if init is not None:
         raise MotionpipeError("--stage flow trains the flow network from random weights; leave --init out")
-    require_runnable(store, recipe.train, options)
-    shards = read_manifest(store, SHARDS, "motionpipe shard --dataset … --source …")
-    protocol = resolve_protocol(shards.identity.data["dataset"], recipe.data.protocol)
+    shards, protocol = open_shards(store, recipe, recipe.train, options)
     samples = rgb_samples(store, shards, protocol, "train", 1 + recipe.uf_tsn.stride)
-    identity = Identity(
-        stage="train",
-        section=recipe.train.model_dump(mode="json"),
-        data=_data(recipe, protocol, "pretrain"),
-        parents={"shards": shards.hash},
-    )
-    job = TrainJob(
-        store=store,
-        run=run,
-        learner="uf-tsn",
-        made_from=canonical_hash(identity.model_dump(mode="json")),
-        network=recipe.uf_tsn,
-        train=recipe.train,
-        cell=recipe.flow.cell,
-    )
-    return run_training(job, samples, Artefact(identity, recipe, {}), options, loop)
+    job, artefact = pretraining(_ground(store, recipe, run, shards, protocol))
+    return run_training(job, samples, artefact, options, loop)
 
 
-def _data(recipe: Recipe, protocol: str, task: str) -> dict[str, Any]:
-    return {
-        "protocol": protocol,
-        "task": task,
-        "flow": recipe.flow.model_dump(mode="json", include=set(FLOW_SEEN)),
-        "model": "uf-tsn",
-        "network": recipe.uf_tsn.model_dump(mode="json"),
-    }
+def _ground(store: Store, recipe: Recipe, run: str, shards: Manifest, protocol: str) -> Ground:
+    seen = recipe.flow.model_dump(mode="json", include=set(FLOW_SEEN))
+    network = recipe.uf_tsn
+    return Ground(store, run, shards, protocol, recipe, network, network.model_dump(mode="json"), seen)
 
 
 def rgb_samples(store: Store, shards: Manifest, protocol: str, part: str, least: int) -> list[TrainSample]:
@@ -165,23 +116,12 @@ def _find_begun(store: Store, network: UfTsnSection, init: str | None) -> Init |
         return None
     if init is None:
         raise MotionpipeError("the temporal stream needs a flow network: --init RUN of --stage flow, or none")
-    if init == "none":
-        return None
-    wanted = "pretrain" if network.stage == "classifier" else "classify"
-    return find_init(store, init, "uf-tsn", wanted)
+    return find_init(store, init, "uf-tsn", "pretrain" if network.stage == "classifier" else "classify")
 
 
 def require_same_network(network: UfTsnSection, begun: Init) -> None:
     """Raise one line where the run that a stage begins from has another network."""
     there = network_of(begun.manifest)
     fields = FLOW_NETWORK + (CLASSIFIER if network.stage == "joint" else ())
-    differing = [
-        f"uf_tsn.{name} is {getattr(there, name)!r} there and {getattr(network, name)!r} here"
-        for name in fields
-        if getattr(there, name) != getattr(network, name)
-    ]
-    if differing:
-        recipe = f"--recipe {Path(begun.files.store.uri, 'runs', begun.files.name, 'recipe.toml')}"
-        raise MotionpipeError(
-            f"run {begun.files.name} does not fit: {'; '.join(differing)}; give its own recipe: {recipe}"
-        )
+    asked, found = ({f"uf_tsn.{name}": getattr(of, name) for name in fields} for of in (network, there))
+    require_same(begun, asked, found)

@@ -113,7 +113,7 @@ def _predicts(store: Store, run: Run) -> bool:
     else:
         predicts = artefact.identity.stage == "train" and artefact.identity.data["model"] == "atomic-flow"
         needed += [f"flow/{artefact.info['flow']}/manifest.json"] if predicts else []
-    return predicts and all(store.exists(name) for name in needed)
+    return predicts and bool(artefact.manifest.shards) and all(store.exists(name) for name in needed)
 
 
 def _is_lstm(run: Run) -> bool:

@@ -62,7 +62,9 @@ class UfTsnSection(Section):
     frame_short_side: int = Field(
         256, ge=32, le=2160, description="stored frames are reduced to this before the crop, never enlarged [px]"
     )
-    crop: int = Field(224, ge=32, le=2048, multiple_of=32, description="side of the square crop, a multiple of 32 [px]")
+    crop: int = Field(
+        224, ge=32, le=2048, description="side of the square crop, a multiple of the coarsest level's 2^levels [px]"
+    )
     stride: int = Field(1, ge=1, le=100, description="frames from one frame of a pair to the other [frames]")
     farthest: int = Field(
         1, ge=1, le=100, description="flow: pairs are drawn from 1 to so many strides apart [strides]"
@@ -96,10 +98,9 @@ class UfTsnSection(Section):
         levels = len(self.pyramid_widths) - 1 if self.multi_scale else 1
         if len(self.census_radii) < levels:
             raise ValueError(f"census_radii gives {len(self.census_radii)} radii for {levels} levels of flow")
-        if self.multi_scale and self.crop % 2 ** len(self.pyramid_widths):
-            raise ValueError(
-                f"crop {self.crop} must be a multiple of {2 ** len(self.pyramid_widths)}, the coarsest level"
-            )
+        coarsest = 2 ** (len(self.pyramid_widths) if self.multi_scale else 2)
+        if self.crop % coarsest:
+            raise ValueError(f"crop {self.crop} must be a multiple of {coarsest}, the coarsest level's pixel")
         if not self.lambda_diff + self.lambda_census:
             raise ValueError("lambda_diff and lambda_census are both 0: nothing would be compared")
         if self.stage != "classifier" and self.stream == "spatial":

@@ -143,11 +143,11 @@ def _refuse_leak(store: Store, trained: Manifest, protocol: str) -> None:
 def _picture(
     store: Store, samples: list[TrainSample], chosen: list[tuple[int, int]], stride: int, methods: dict[str, PairFlow]
 ) -> bytes:
-    """The pairs that move most among some of different recordings, a row each."""
+    """Of some pairs evenly over the recordings those that move most, as the peers see it, a row each."""
     some = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, min(24, len(chosen))).astype(int))]
     rows = []
     for (number, first), (one, two) in zip(some, read_pairs(store, samples, some, stride), strict=True):
-        title = f"{samples[number].key[:40]}, frame {first}"
+        title = f"{samples[number].key[:22]}…, frame {first}"
         rows.append(FlowRow(title, one, {method: flow(one, two) for method, flow in methods.items()}))
-    rows.sort(key=lambda row: -float(np.mean([np.hypot(*flow).mean() for flow in row.flows.values()])))
+    rows.sort(key=lambda row: -float(np.mean([np.hypot(*row.flows[peer]).mean() for peer in SHOWN])))
     return flow_figure(rows[:_PICTURES])

@@ -40,7 +40,7 @@ def flow_figure(rows: list[FlowRow]) -> bytes:
         axes = figure.subplots(len(rows), 1 + len(methods), squeeze=False)
         for row, across in zip(rows, axes, strict=True):
             pictures = [row.frame, *(wheel_colours(flow, row.scale) for flow in row.flows.values())]
-            titles = [row.title, f"{methods[0]} (saturated: {row.scale:g} px)", *methods[1:]]
+            titles = [row.title, f"{methods[0][:20]} (full: {row.scale:g} px)", *methods[1:]]
             for axis, picture, title in zip(across, pictures, titles, strict=True):
                 axis.imshow(picture)
                 axis.set_title(title)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -61,7 +62,9 @@ def evaluate_fused(
     labels = trained[0].identity.data["labels"]
     if labels != trained[1].identity.data["labels"] or scored[0].recordings != scored[1].recordings:
         raise MotionpipeError(f"runs {runs[0]} and {runs[1]} do not score the same classes of the same recordings")
-    plan = scored_protocol(store, shards.identity.data["dataset"], asked, runs[0], trained[0])
+    dataset = shards.identity.data["dataset"]
+    plans = [scored_protocol(store, dataset, asked, run, one) for run, one in zip(runs, trained, strict=True)]
+    plan = replace(plans[0], leak=plans[0].leak or plans[1].leak)
     share = share_of(weights)
     folder = f"evaluations/{runs[0]}+{runs[1]}/{asked}"
     identity = Identity(

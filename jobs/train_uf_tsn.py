@@ -116,7 +116,23 @@ def _find_begun(store: Store, network: UfTsnSection, init: str | None) -> Init |
         return None
     if init is None:
         raise MotionpipeError("the temporal stream needs a flow network: --init RUN of --stage flow, or none")
-    return find_init(store, init, "uf-tsn", "pretrain" if network.stage == "classifier" else "classify")
+    begun = find_init(store, init, "uf-tsn", "pretrain" if network.stage == "classifier" else "classify")
+    if begun and network.stage == "joint":
+        _require_one_protocol(begun)
+    return begun
+
+
+def _require_one_protocol(begun: Init) -> None:
+    """Raise where a classifier's flow network was trained on other recordings of the dataset than the classifier.
+
+    A run notes what the run before it has seen, not what that one began from.
+    """
+    data = begun.manifest.identity.data
+    if data["init_dataset"] == begun.dataset and data["init_protocol"] != data["protocol"]:
+        raise MotionpipeError(
+            f"run {begun.files.name} is of {data['protocol']}, its flow network of {data['init_protocol']}, which has "
+            "seen other recordings; train both on one protocol"
+        )
 
 
 def require_same_network(network: UfTsnSection, begun: Init) -> None:

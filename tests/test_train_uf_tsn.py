@@ -233,3 +233,14 @@ def test_flow_is_scored_beside_the_others_on_the_same_pairs(chain):
 def test_one_clear_line_says_what_does_not_fit(chain, words, message):
     _, options = chain
     assert message in run(*words, *options, code=1)
+
+
+def test_a_flow_network_of_another_split_does_not_slip_into_a_joint_run(chain):
+    folder, options = chain
+    mixed = shutil.copytree(folder / "runs/temporal", folder / "runs/mixed")
+    manifest = json.loads((mixed / "manifest.json").read_text())
+    manifest["identity"]["data"]["init_protocol"] = "split2"
+    (mixed / "manifest.json").write_text(json.dumps(manifest))
+    message = run("train-cluster", "--stage", "joint", "--init", "mixed", "--name", "x", *options, code=1)
+    shutil.rmtree(mixed)
+    assert "run mixed is of split, its flow network of split2" in message

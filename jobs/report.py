@@ -102,7 +102,7 @@ def _run_figure(run: Run) -> Image:
 def _predicts(store: Store, run: Run) -> bool:
     """Whether it is finished and predicts flow or frames, and its weights and its flow, if any, are still there."""
     artefact = run.artefact
-    if artefact.manifest is None:
+    if artefact.manifest is None or not artefact.manifest.shards:
         return False
     if _is_lstm(run):
         return can_be_shown(store, run)

@@ -20,7 +20,7 @@ from .run_files import load_checkpoint
 from .train_job import TrainJob
 
 if TYPE_CHECKING:
-    from ..pipeline.batches_uf_tsn import RgbSource
+    from ..pipeline.batches_uf_tsn import ClipSource
     from ..schemas.uf_tsn import UfTsnSection
 
 # batches_uf_tsn is imported where it is used: a machine that trains from a pack has no OpenCV
@@ -94,13 +94,17 @@ def restore_estimator(network: UfTsnSection, model: dict[str, Tensor]) -> UfFlow
     return net.eval()
 
 
-def _open(store: Store, flow_folder: str | None, cell: int, network: Any) -> RgbSource:
+def _open(store: Store, flow_folder: str | None, cell: int, network: UfTsnSection) -> ClipSource:
+    if network.flow is not None:
+        from ..pipeline.stored_flow import StoredFlow
+
+        return StoredFlow(store, f"flow/{network.flow}")
     from ..pipeline.stored_frames import StoredFrames
 
     return StoredFrames(store)
 
 
-def _read(job: TrainJob, clips: RgbSource, samples: Sequence[TrainSample], refs: Sequence[ClipRef]) -> Any:
+def _read(job: TrainJob, clips: ClipSource, samples: Sequence[TrainSample], refs: Sequence[ClipRef]) -> Any:
     from ..pipeline.batches_uf_tsn import build_batch
 
     return build_batch(clips, samples, refs, job.network, job.labels)
@@ -123,14 +127,14 @@ def _cut(network: UfTsnSection, sample: TrainSample, num_clips: int, frames: int
     return middle_snippets(sample.num_frames, num_clips, network)
 
 
-def _show(network: UfTsnSection, clips: RgbSource, sample: TrainSample, numbers: Sequence[Sequence[int]]) -> Float:
+def _show(network: UfTsnSection, clips: ClipSource, sample: TrainSample, numbers: Sequence[Sequence[int]]) -> Float:
     from ..pipeline.batches_uf_tsn import read_test_snippets
 
     return read_test_snippets(clips, sample, numbers, 1, network)
 
 
 def _show_crops(
-    network: UfTsnSection, clips: RgbSource, sample: TrainSample, numbers: Sequence[Sequence[int]]
+    network: UfTsnSection, clips: ClipSource, sample: TrainSample, numbers: Sequence[Sequence[int]]
 ) -> Float:
     from ..pipeline.batches_uf_tsn import read_test_snippets
 

@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..pipeline.artefacts import SHARDS, read_report
+from ..pipeline.artefacts import SHARDS, read_manifest, read_report
 from ..pipeline.clip_plan import TrainSample
 from ..pipeline.read_sample import has_stream
 from ..pipeline.splits import planned_by_recording, recordings_in
@@ -68,10 +68,26 @@ def train_uf_tsn(
     weights = start.weights.resolve() if start.weights else None
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
     ground = _ground(store, recipe, run, shards, protocol)
+    if network.flow is not None:
+        ground = replace(ground, parents={"flow": find_flow(store, network).hash})
     job, artefact = classifier(
         ground, labels, begun, data={"weights": sha256}, weights=str(weights) if weights else None
     )
+    if network.flow is not None:
+        artefact = replace(artefact, info=artefact.info | {"flow": network.flow})
     return run_training(job, samples, artefact, options, loop)
+
+
+def find_flow(store: Store, network: UfTsnSection) -> Manifest:
+    """The flow artefact that a temporal stream reads; one clear error where its pixels cannot serve."""
+    manifest = read_manifest(store, f"flow/{network.flow}", "motionpipe flow --set flow.keep=pixels")
+    section = manifest.identity.section
+    if (section["keep"], section["stride"]) != ("pixels", network.stride) or section["method"] == "pd":
+        raise MotionpipeError(
+            f"flow/{network.flow} cannot be read here: it takes optical flow made with --set flow.keep=pixels "
+            f"--set flow.stride={network.stride}"
+        )
+    return manifest
 
 
 def _train_flow(
@@ -113,6 +129,10 @@ def _find_begun(store: Store, network: UfTsnSection, init: str | None) -> Init |
     if network.stream == "spatial":
         if init not in (None, "none"):
             raise MotionpipeError("the spatial stream begins from no run; leave --init out")
+        return None
+    if network.flow is not None:
+        if init not in (None, "none"):
+            raise MotionpipeError("a stream of stored flow has no flow network to begin with; leave --init out")
         return None
     if init is None:
         raise MotionpipeError("the temporal stream needs a flow network: --init RUN of --stage flow, or none")

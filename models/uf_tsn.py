@@ -35,14 +35,19 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class UfTsnBatch:
-    """Snippets float32 (B, K, F, 3, S, S) in [0, 1], and the column int64 (B,) of each clip's class, -1 without one."""
+    """Snippets, and the column int64 (B,) of each clip's class, -1 where it has none.
+
+    frames: float32 (B, K, F, 3, S, S) in [0, 1]; for a stream of stored flow that, (B, K, L, 2, S, S) in pixels.
+    """
 
     frames: Tensor
     classes: Tensor
 
     def __post_init__(self) -> None:
-        if self.frames.ndim != 6 or self.frames.shape[3] != 3 or not self.frames.is_floating_point():
-            raise ValueError(f"snippets must be float (B, K, F, 3, S, S), got {self.frames.dtype} {self.frames.shape}")
+        if self.frames.ndim != 6 or self.frames.shape[3] not in (2, 3) or not self.frames.is_floating_point():
+            raise ValueError(
+                f"snippets must be float (B, K, F, 3 or 2, S, S), got {self.frames.dtype} {self.frames.shape}"
+            )
         if self.classes.dtype != torch.int64 or self.classes.shape != self.frames.shape[:1]:
             raise ValueError(f"classes must be int64 ({len(self.frames)},), got {self.classes.dtype}")
 
@@ -59,9 +64,8 @@ class UfStream(nn.Module):
     def __init__(self, config: UfTsnSection, labels: Tensor, dropout: float) -> None:
         super().__init__()
         self.config = config
-        temporal = config.stream == "temporal"
-        self.flow = UfFlow(config).requires_grad_(config.stage == "joint") if temporal else None
-        channels = 2 * config.stack if temporal else 3
+        self.flow = UfFlow(config).requires_grad_(config.stage == "joint") if config.estimates_flow else None
+        channels = 2 * config.stack if config.stream == "temporal" else 3
         self.backbone = ResNet(2, config.backbone, len(labels), channels, config.backbone_width)
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("labels", labels.to(torch.int64))
@@ -78,8 +82,10 @@ class UfStream(nn.Module):
 
     def see(self, snippets: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What the backbone is shown of snippets (N, F, 3, H, W), and the flow of all levels; H, W multiples of 32."""
-        if self.flow is None:
+        if self.config.stream == "spatial":
             return normalise(2 * snippets[:, 0] - 1, IMAGENET_MEAN, IMAGENET_STD), []
+        if self.flow is None:
+            return stack_flow(snippets.flatten(0, 1), self.config.stack, self.config.flow_clip), []
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.stage == "joint"):
             flows = self.flow.along(snippets)
             return stack_flow(enlarge_flow(flows[0], FINEST), self.config.stack, self.config.flow_clip), flows
@@ -142,7 +148,7 @@ def load_backbone(net: UfStream, weights: Mapping[str, Tensor]) -> None:
     The first convolution of the temporal stream takes the mean over colours, for each of its channels (TSN's
     cross-modality start).
     """
-    if net.flow is not None:
+    if net.config.stream == "temporal":
         weights = average_input_channels(weights, 2 * net.config.stack)
     load_weights(net.backbone, weights, leave_out=("fc.",))
 

@@ -7,7 +7,7 @@ its segments a recording is seen, and at which size. Frames are reduced to the r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import cv2
 import numpy as np
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..schemas.uf_tsn import UfTsnSection
 
 Frames = npt.NDArray[np.uint8]
+Images = npt.NDArray[Any]
+"""Frames uint8 (T, H, W, 3), or flow float32 (T, H, W, 2) in pixels."""
 _SEEDS = 1 << 31
 _CORNERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 CENTRE = (0.5, 0.5)
@@ -36,21 +38,34 @@ class RgbSource(Protocol):
         """Frames (T, H, W, 3) as they are stored."""
 
 
+class FlowSource(Protocol):
+    """Where dense flow comes from (`stored_flow`), for the temporal stream that has no flow network."""
+
+    def flow(self, sample: TrainSample, pairs: Sequence[int]) -> Float:
+        """Flow (n, 2, H, W) in pixels, as it is stored, of pairs by their first frames."""
+
+
+ClipSource = RgbSource | FlowSource
+
+
 def clip_seeds(sample: TrainSample, chance: float) -> Sequence[int]:
     """What a plan of clips draws from in place of first frames."""
     return range(_SEEDS)
 
 
 def build_batch(
-    clips: RgbSource,
+    clips: ClipSource,
     samples: Sequence[TrainSample],
     refs: Sequence[ClipRef],
     config: UfTsnSection,
     labels: Sequence[int] = (),
 ) -> UfTsnBatch:
     """The clips of one micro-batch; `labels` are the class indices that are told apart."""
-    read = read_pair if config.stage == "flow" else read_snippets
-    snippets = np.stack([read(clips, samples[ref.sample], ref, config) for ref in refs])
+    if config.stage == "flow":
+        frames = cast(RgbSource, clips)
+        snippets = np.stack([read_pair(frames, samples[ref.sample], ref, config) for ref in refs])
+    else:
+        snippets = np.stack([read_snippets(clips, samples[ref.sample], ref, config) for ref in refs])
     place = {label: index for index, label in enumerate(labels)}
     classes = [place.get(samples[ref.sample].label, UNLABELLED) for ref in refs]
     return UfTsnBatch(torch.from_numpy(snippets), torch.tensor(classes, dtype=torch.int64))
@@ -73,29 +88,29 @@ def read_pair(clips: RgbSource, sample: TrainSample, ref: ClipRef, config: UfTsn
     return _network_input(np.stack(pair), ref.flip)[None]
 
 
-def read_snippets(clips: RgbSource, sample: TrainSample, ref: ClipRef, config: UfTsnSection) -> Float:
-    """A snippet of each segment (K, F, 3, S, S) in [0, 1], all cut at one place and one size."""
+def read_snippets(clips: ClipSource, sample: TrainSample, ref: ClipRef, config: UfTsnSection) -> Float:
+    """A snippet of each segment (K, F, 3, S, S) in [0, 1], or of stored flow (K, L, 2, S, S), cut at one place."""
     generator = np.random.default_rng(ref.start)
     numbers = random_snippets(sample.num_frames, config, generator)
     scale = float(generator.choice(config.crop_scales))
-    frames = _read_once(clips, sample, numbers, config)
+    frames = _look(clips, sample, numbers, config)
     side = min(round(scale * config.crop), *frames.shape[1:3])
     cut = _cut(frames, side, config.crop, (ref.crop_y, ref.crop_x))
-    return _network_input(cut, ref.flip).reshape(len(numbers), -1, 3, config.crop, config.crop)
+    return _network_input(cut, ref.flip).reshape(len(numbers), -1, frames.shape[-1], config.crop, config.crop)
 
 
 def read_test_snippets(
-    clips: RgbSource, sample: TrainSample, numbers: Sequence[Sequence[int]], crops: int, config: UfTsnSection
+    clips: ClipSource, sample: TrainSample, numbers: Sequence[Sequence[int]], crops: int, config: UfTsnSection
 ) -> Float:
     """Snippets of these frames, each cut `crops` times: (N * crops, F, 3, S, S) in [0, 1], a snippet's cuts together.
 
-    crops = 1: the centre; 10: the corners and it, and all five mirrored.
+    Of stored flow (N * crops, L, 2, S, S). crops = 1: the centre; 10: the corners and it, and all five mirrored.
     """
-    frames = _read_once(clips, sample, numbers, config)
+    frames = _look(clips, sample, numbers, config)
     places = (CENTRE,) if crops == 1 else (*_CORNERS, CENTRE)
     cuts = [_cut(frames, config.crop, config.crop, place) for place in places]
     inputs = [_network_input(cut, flip) for flip in ((False,) if crops == 1 else (False, True)) for cut in cuts]
-    side = (3, config.crop, config.crop)
+    side = (frames.shape[-1], config.crop, config.crop)
     return np.stack([cut.reshape(len(numbers), -1, *side) for cut in inputs], axis=1).reshape(
         len(numbers) * crops, -1, *side
     )
@@ -116,8 +131,8 @@ def middle_snippets(num_frames: int, segments: int, config: UfTsnSection) -> lis
     return [_snippet(start, num_frames, config) for start in starts]
 
 
-def reduce_frames(frames: Frames, config: UfTsnSection) -> Frames:
-    """Frames (T, H, W, 3) at the recipe's shorter side, never enlarged except where a crop would not fit."""
+def reduce_frames(frames: Images, config: UfTsnSection) -> Images:
+    """Frames or flow (T, H, W, C) at the recipe's shorter side, never enlarged except where a crop would not fit."""
     height, width = frames.shape[1:3]
     cols, rows = reduced_size(width, height, config.frame_short_side)
     short = min(rows, cols)
@@ -126,11 +141,23 @@ def reduce_frames(frames: Frames, config: UfTsnSection) -> Frames:
     return resized(frames, rows, cols)
 
 
-def resized(frames: Frames, rows: int, cols: int) -> Frames:
-    """Frames (T, H, W, 3) at (rows, cols): by area where they shrink, bilinear where they grow."""
-    if rows <= frames.shape[1] and cols <= frames.shape[2]:
-        return np.asarray(resize_frames(frames, rows, cols), dtype=np.uint8)
-    return np.stack([cv2.resize(frame, (cols, rows), interpolation=cv2.INTER_LINEAR) for frame in frames])
+def resized(images: Images, rows: int, cols: int) -> Images:
+    """Frames (T, H, W, 3) at (rows, cols): by area where they shrink, bilinear where they grow.
+
+    Flow (T, H, W, 2) too, whose vectors become those of the new pixels.
+    """
+    height, width = images.shape[1:3]
+    if rows <= height and cols <= width:
+        sized = resize_frames(images, rows, cols)
+    else:
+        sized = np.stack([cv2.resize(one, (cols, rows), interpolation=cv2.INTER_LINEAR) for one in images])
+    if _is_flow(images):
+        return np.asarray(sized * np.array([cols / width, rows / height], dtype=np.float32), dtype=np.float32)
+    return np.asarray(sized, dtype=np.uint8)
+
+
+def _is_flow(images: Images) -> bool:
+    return bool(images.shape[-1] == 2)
 
 
 def _snippet(start: int, num_frames: int, config: UfTsnSection) -> list[int]:
@@ -138,33 +165,40 @@ def _snippet(start: int, num_frames: int, config: UfTsnSection) -> list[int]:
     return [min(start + i * config.stride, num_frames - 1) for i in range(config.snippet_frames)]
 
 
-def _read(clips: RgbSource, sample: TrainSample, numbers: Sequence[int], config: UfTsnSection) -> Frames:
+def _read(clips: RgbSource, sample: TrainSample, numbers: Sequence[int], config: UfTsnSection) -> Images:
     return reduce_frames(clips.rgb(sample, numbers), config)
 
 
-def _read_once(
-    clips: RgbSource, sample: TrainSample, snippets: Sequence[Sequence[int]], config: UfTsnSection
-) -> Frames:
-    """Frames of all snippets, one after the other (K F, H, W, 3); each stored frame is decoded once."""
-    unique, places = np.unique(np.array(snippets), return_inverse=True)
-    return _read(clips, sample, unique.tolist(), config)[places.ravel()]
+def _look(clips: ClipSource, sample: TrainSample, snippets: Sequence[Sequence[int]], config: UfTsnSection) -> Images:
+    """Frames (K F, H, W, 3) of all snippets, or flow (K L, H, W, 2) between them; what is stored is read once."""
+    if config.flow is None:
+        unique, places = np.unique(np.array(snippets), return_inverse=True)
+        return _read(cast(RgbSource, clips), sample, unique.tolist(), config)[places.ravel()]
+    firsts = np.array(snippets)[:, :-1].ravel()
+    still = firsts == np.array(snippets)[:, 1:].ravel()  # past the end of a recording
+    unique, places = np.unique(np.minimum(firsts, max(0, sample.num_frames - 1 - config.stride)), return_inverse=True)
+    flow = cast(FlowSource, clips).flow(sample, unique.tolist()).transpose(0, 2, 3, 1)
+    return np.where(still[:, None, None, None], np.float32(0), reduce_frames(flow, config)[places.ravel()])
 
 
-def _cut(frames: Frames, side: int, crop: int, place: tuple[float, float]) -> Frames:
+def _cut(frames: Images, side: int, crop: int, place: tuple[float, float]) -> Images:
     """A square of `side` px of frames (T, H, W, 3), at fractions of the room it has, resized to `crop`."""
     top, left = _corner(frames, side, place)
     square = frames[:, top : top + side, left : left + side]
     return square if side == crop else resized(square, crop, crop)
 
 
-def _corner(frames: Frames, side: int, place: tuple[float, float]) -> tuple[int, int]:
+def _corner(frames: Images, side: int, place: tuple[float, float]) -> tuple[int, int]:
     """Top and left of a square of `side` px at fractions of the room that it has."""
     rooms = (frames.shape[1] - side, frames.shape[2] - side)
     top, left = (min(int(part * (room + 1)), room) for part, room in zip(place, rooms, strict=True))
     return top, left
 
 
-def _network_input(frames: npt.NDArray[Any], flip: bool) -> Float:
-    """(T, H, W, 3) bytes to (T, 3, H, W) in [0, 1]."""
-    turned = frames[:, :, ::-1] if flip else frames
-    return np.ascontiguousarray(turned.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
+def _network_input(images: Images, flip: bool) -> Float:
+    """(T, H, W, 3) bytes to (T, 3, H, W) in [0, 1]; flow stays in pixels, and what is mirrored goes the other way."""
+    turned = images[:, :, ::-1] if flip else images
+    planes = np.ascontiguousarray(turned.transpose(0, 3, 1, 2), dtype=np.float32)
+    if not _is_flow(images):
+        return planes / np.float32(255)
+    return planes * np.array([-1 if flip else 1, 1], dtype=np.float32)[:, None, None]

@@ -25,6 +25,11 @@ class UfTsnSection(Section):
         "it is; joint: both together, the unsupervised loss kept on",
     )
     stream: Literal["temporal", "spatial"] = Field("temporal", description="what classifies: stacks of flow, or frames")
+    flow: str | None = Field(
+        None,
+        description="classifier: the temporal stream reads the pixels of this flow artefact (made with keep = pixels "
+        "and the same stride) and has no flow network, to compare with TV-L1's stream",
+    )
     pyramid_widths: tuple[Count, ...] = Field(
         (16, 32, 64, 96, 128), min_length=2, max_length=7, description="channels at 1/2, 1/4, … of the frame [count]"
     )
@@ -103,9 +108,16 @@ class UfTsnSection(Section):
             raise ValueError(f"crop {self.crop} must be a multiple of {coarsest}, the coarsest level's pixel")
         if not self.lambda_diff + self.lambda_census:
             raise ValueError("lambda_diff and lambda_census are both 0: nothing would be compared")
+        if self.flow is not None and (self.stage, self.stream) != ("classifier", "temporal"):
+            raise ValueError("flow is what a temporal classifier reads: stage is classifier, stream temporal")
         if self.stage != "classifier" and self.stream == "spatial":
             raise ValueError("the spatial stream has no flow to train: stage is classifier")
         return self
+
+    @property
+    def estimates_flow(self) -> bool:
+        """Whether the network has a flow network in it."""
+        return self.stage == "flow" or (self.stream == "temporal" and self.flow is None)
 
     @property
     def snippet_frames(self) -> int:

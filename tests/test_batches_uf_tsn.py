@@ -155,3 +155,40 @@ def test_seeds_say_everything():
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
     assert torch.from_numpy(one).dtype == torch.float32
+
+
+class Shifts:
+    """Flow of pair t: t to the right, column / 10 down."""
+
+    def flow(self, sample, pairs):
+        rows, cols = np.indices((HEIGHT, WIDTH), dtype=np.float32)
+        return np.stack([np.stack([np.full_like(rows, t), cols / 10]) for t in pairs])
+
+
+STORED = STREAM.model_copy(update={"flow": "tv-l1"})
+
+
+def test_stored_flow_is_cut_where_frames_would_be():
+    straight, mirrored = (read_snippets(Shifts(), recording(), ref(x=0.0, flip=flip), STORED) for flip in (False, True))
+    assert straight.shape == (3, 2, 2, 32, 32)
+    first = straight[:, :, 0, 0, 0]
+    np.testing.assert_array_equal(first[:, 1], first[:, 0] + 1)
+    np.testing.assert_allclose(straight[0, 0, 1, 5], np.arange(32) / 10, rtol=1e-6)
+    np.testing.assert_array_equal(mirrored[:, :, 0], -straight[:, :, 0, :, ::-1])
+    np.testing.assert_array_equal(mirrored[:, :, 1], straight[:, :, 1, :, ::-1])
+    frames = bytes_of(read_snippets(Ramps(), recording(), ref(x=0.0), STREAM))
+    np.testing.assert_array_equal(frames[:, :2, 0, 0, 0], first)
+
+
+def test_stored_flow_counts_the_pixels_that_are_seen():
+    config = STORED.model_copy(update={"crop_scales": (1.25,)})
+    scaled = read_snippets(Shifts(), recording(), ref(), config)
+    whole = read_snippets(Shifts(), recording(), ref(), STORED)
+    np.testing.assert_allclose(scaled[:, :, 0, 0, 0], whole[:, :, 0, 0, 0] / 1.25, rtol=1e-5)
+
+
+def test_past_the_end_of_a_recording_stored_flow_is_0():
+    ten = read_test_snippets(Shifts(), recording(2), [[0, 1, 1]], 10, STORED)
+    assert ten.shape == (10, 2, 2, 32, 32)
+    assert (ten[:, 1] == 0).all()
+    assert (ten[:, 0, 1] != 0).any()

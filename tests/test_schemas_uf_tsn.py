@@ -19,6 +19,8 @@ def test_a_snippet_holds_one_frame_more_than_flows():
         ({"stage": "joint", "stream": "spatial"}, "no flow to train"),
         ({"pyramid_widths": (16,)}, "pyramid_widths"),
         ({"flow_clip": 0}, "flow_clip"),
+        ({"flow": "tv-l1"}, "what a temporal classifier reads"),
+        ({"flow": "tv-l1", "stage": "classifier", "stream": "spatial"}, "what a temporal classifier reads"),
     ],
 )
 def test_what_does_not_fit_is_refused(fields, message):

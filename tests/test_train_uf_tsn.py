@@ -192,6 +192,20 @@ def test_a_run_serves_as_a_method_of_flow(chain):
     run("verify", "--deep", "--store", folder, "--workers", 0)
 
 
+def test_a_temporal_stream_of_stored_flow(chain):
+    folder, options = chain
+    run("flow", "--method", "dis", "--name", "px", "--set", "flow.keep=pixels", "--set", "flow.stride=1", *options)
+    words = ("train-cluster", "--stage", "classifier", "--name")
+    run(*words, "of-dis", "--set", "uf_tsn.flow=px", *options)
+    identity = json.loads((folder / "runs/of-dis/manifest.json").read_text())["identity"]
+    assert identity["parents"]["flow"] == json.loads((folder / "flow/px/manifest.json").read_text())["hash"]
+    run("evaluate", "--run", "of-dis", "--set", "evaluate.crops=10", *options)
+    run("embed", "--run", "of-dis", *options)
+    run("verify", "--store", folder, "--workers", 0)
+    assert "flow.keep=pixels" in run(*words, "x", "--set", "uf_tsn.flow=dis", *options, code=1)
+    assert "estimates no flow" in run("flow", "--method", "learned", "--run", "of-dis", *options, code=1)
+
+
 def test_flow_is_scored_beside_the_others_on_the_same_pairs(chain):
     folder, options = chain
     shown = run("evaluate", "--on", "flow", "--run", "flow", "--pairs", 3, *options)

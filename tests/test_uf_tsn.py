@@ -150,3 +150,16 @@ def test_batches_say_what_is_wrong():
         UfTsnBatch(torch.rand(2, 3, 3, 32, 32), torch.tensor([0, 1]))
     with pytest.raises(ValueError, match="classes"):
         UfTsnBatch(torch.rand(2, 1, 2, 3, 32, 32), torch.tensor([0.0, 1.0]))
+
+
+def test_a_stream_of_stored_flow_has_no_flow_network():
+    torch.manual_seed(0)
+    net = build(section(stage="classifier", flow="tv-l1"), (3, 5))
+    assert net.flow is None
+    assert net.backbone.conv1.weight.shape[1] == 6
+    flow = 10 * torch.randn(3, 2, 3, 2, 32, 32, generator=rng())
+    clips = UfTsnBatch(flow, torch.tensor([0, 1, 1]))
+    loss(net, clips)["loss"].backward()
+    assert net.backbone.conv1.weight.grad.any()
+    seen, _ = net.see(flow[0])
+    torch.testing.assert_close(seen[1, 3], (flow[0, 1, 1, 1].clamp(-20, 20) / (40 * 0.226)))

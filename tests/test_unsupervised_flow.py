@@ -103,3 +103,14 @@ def test_every_weight_of_the_network_learns(fields):
     found["loss"].backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in net.parameters())
     assert not any(value.requires_grad for name, value in found.items() if name != "loss")
+
+
+def test_mixed_precision_compares_images_in_full():
+    config = UfTsnSection(**TINY)
+    first, second = torch.rand(2, 2, 3, 64, 64, generator=rng())
+    full = pyramid_loss(config, flows(config), first, second)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = pyramid_loss(config, flows(config), first, second)
+        estimated = UfFlow(config)(first, second)
+    assert all(torch.equal(full[name], mixed[name]) for name in full)
+    assert {flow.dtype for flow in estimated} == {torch.float32}

@@ -106,6 +106,7 @@ def test_embeddings_pictures_and_the_page(mnist_store, tmp_path):
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
     assert b"acTL" in (tmp_path / "p-animated.png").read_bytes()
     assert "no test sample" in run(mnist_store, "predict", "--key", "train-000001", code=1)
+    assert "composite-activity.png" in run(mnist_store, "predict", "--run", "composite")
     run(mnist_store, "report")
     page = (mnist_store / "report/index.html").read_text()
     assert "Predicted frames of the test part" in page or "evaluations" not in page

@@ -17,6 +17,7 @@ from ..pipeline.batches_clip_classifier import build_labelled_batch, centre_clip
 from ..pipeline.clip_plan import ClipRef, Starts, TrainSample, clip_starts, flow_starts
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
+from .classifier_rates import head_and_encoder, is_frozen, rate_factors
 from .learner import Learner
 from .run_files import load_checkpoint
 from .train_job import TrainJob
@@ -53,23 +54,10 @@ def _build_classifier(job: TrainJob) -> nn.Module:
     return net
 
 
-def _classifier_groups(net: nn.Module, job: TrainJob) -> list[dict[str, Any]]:
-    assert job.finetune is not None
-    assert isinstance(net, clip_classifier.ClipClassifier)
-    rates = {"head": job.finetune.head_rate, "encoder": job.finetune.encoder_rate}
-    return [
-        group | {"part": part, "full_rate": rate}
-        for part, rate in rates.items()
-        for group in weight_groups(net.get_submodule(part), job.loop.weight_decay)
-    ]
-
-
 def _begin_classifier(net: nn.Module, job: TrainJob, epoch: int) -> dict[str, float]:
-    assert job.finetune is not None
     assert isinstance(net, clip_classifier.ClipClassifier)
-    frozen = epoch < job.finetune.frozen_epochs
-    clip_classifier.freeze_encoder(net, frozen)
-    return {"head": job.finetune.frozen_rate / job.finetune.head_rate, "encoder": 0.0} if frozen else {}
+    clip_classifier.freeze_encoder(net, is_frozen(job, epoch))
+    return rate_factors(job, epoch)
 
 
 def _read_labelled(job: TrainJob, clips: ClipSource, samples: Sequence[TrainSample], refs: Sequence[ClipRef]) -> Any:
@@ -140,7 +128,7 @@ CLASSIFY = Learner(
     open=_open,
     modality=lambda network: str(network.modality),
     build=_build_classifier,
-    groups=_classifier_groups,
+    groups=head_and_encoder,
     begin=_begin_classifier,
     starts=lambda job: partial(clip_starts, frames=job.finetune.clip_frames if job.finetune else 1),
     flip=lambda job: bool(job.finetune and job.finetune.flip),

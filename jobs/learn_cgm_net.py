@@ -14,6 +14,7 @@ from ..pipeline.batches_clip_classifier import spaced_clips
 from ..pipeline.clip_plan import ClipRef, Starts, TrainSample, clip_starts
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
+from .classifier_rates import is_frozen, rate_factors
 from .learner import Learner
 from .run_files import load_checkpoint
 from .train_job import TrainJob
@@ -67,15 +68,14 @@ def _begin_pretraining(net: nn.Module, job: TrainJob, epoch: int) -> dict[str, f
 
 def _begin_classifier(net: nn.Module, job: TrainJob, epoch: int) -> dict[str, float]:
     """Frozen parts learn nothing and their batch norm keeps its statistics."""
-    assert job.finetune is not None
-    frozen = epoch < job.finetune.frozen_epochs
+    frozen = is_frozen(job, epoch)
     net.train()
     for name, module in net.named_children():
         if frozen and name not in ("actions", "dropout"):
             module.eval()
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(name.startswith(CLASSIFIERS) or not frozen)
-    return {"head": job.finetune.frozen_rate / job.finetune.head_rate, "encoder": 0.0} if frozen else {}
+    return rate_factors(job, epoch)
 
 
 def _pretraining_groups(net: nn.Module, job: TrainJob) -> list[dict[str, Any]]:

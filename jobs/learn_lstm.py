@@ -14,6 +14,7 @@ from ..models import lstm, lstm_classifier
 from ..models.weight_groups import weight_groups
 from ..pipeline.clip_plan import ClipRef, TrainSample, sequence_starts
 from ..pipeline.store import Store
+from .classifier_rates import head_and_encoder, rate_factors
 from .learn_atomic_flow import load_encoder
 from .learner import Learner
 from .run_files import load_checkpoint
@@ -78,21 +79,9 @@ def _build_classifier(job: TrainJob) -> nn.Module:
     return net
 
 
-def _classifier_groups(net: nn.Module, job: TrainJob) -> list[dict[str, Any]]:
-    assert job.finetune is not None
-    rates = {"head": job.finetune.head_rate, "encoder": job.finetune.encoder_rate}
-    return [
-        group | {"part": part, "full_rate": rate}
-        for part, rate in rates.items()
-        for group in weight_groups(net.get_submodule(part), job.loop.weight_decay)
-    ]
-
-
 def _begin_classifier(net: nn.Module, job: TrainJob, epoch: int) -> dict[str, float]:
-    assert job.finetune is not None
     net.train()
-    frozen = epoch < job.finetune.frozen_epochs
-    return {"head": job.finetune.frozen_rate / job.finetune.head_rate, "encoder": 0.0} if frozen else {}
+    return rate_factors(job, epoch)
 
 
 def _read_labelled(
@@ -146,7 +135,7 @@ CLASSIFY = Learner(
     open=_open,
     modality=lambda network: MODALITIES[network.input],
     build=_build_classifier,
-    groups=_classifier_groups,
+    groups=head_and_encoder,
     begin=_begin_classifier,
     starts=lambda job: partial(sequence_starts, frames=job.finetune.clip_frames if job.finetune else 1),
     flip=lambda job: False,

@@ -15,6 +15,7 @@ from ..pipeline.clip_plan import ClipRef, Starts, TrainSample
 from ..pipeline.frame_input import Float
 from ..pipeline.store import Store
 from ..pipeline.weight_files import read_weights
+from .classifier_rates import is_frozen, rate_factors
 from .learner import Learner
 from .run_files import load_checkpoint
 from .train_job import TrainJob
@@ -65,12 +66,9 @@ def _stream_groups(net: nn.Module, job: TrainJob) -> list[dict[str, Any]]:
 
 
 def _begin_stream(net: nn.Module, job: TrainJob, epoch: int) -> dict[str, float]:
-    assert job.finetune is not None
     assert isinstance(net, uf_tsn.UfStream)
-    frozen = epoch < job.finetune.frozen_epochs
-    uf_tsn.freeze_all_but_head(net, frozen)
-    still = dict.fromkeys(("stem", "encoder", "flow"), 0.0)
-    return {"head": job.finetune.frozen_rate / job.finetune.head_rate, **still} if frozen else {}
+    uf_tsn.freeze_all_but_head(net, is_frozen(job, epoch))
+    return rate_factors(job, epoch, still=("stem", "encoder", "flow"))
 
 
 def _restore_flow(network: UfTsnSection, model: dict[str, Tensor]) -> nn.Module:

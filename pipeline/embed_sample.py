@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..schemas.embedding import EmbeddingRow
 from ..schemas.recording import Recording
@@ -23,28 +26,33 @@ def embed_sample(
     meta = read_meta(store, SHARDS, sample.shard, entry)
     assert meta["key"] == entry.key, f"asked for {entry.key}, the tar holds {meta['key']}"
     clips = scorer.cut(sample)
-    times = meta["timestamps_us"]
-    return [
-        EmbeddingRow(
-            key=entry.key,
-            recording_id=entry.recording_id,
-            dataset=meta["dataset"],
-            label=recording.label,
-            label_name=recording.label_name,
-            splits=recording.splits,
-            frame_start=clip[0],
-            frame_end=_last_frame(clip, sample) + 1,
-            start_us=times[clip[0]],
-            end_us=times[_last_frame(clip, sample)],
-            shard=sample.shard,
-            source_hash=entry.source_hash,
-            embedding=value.astype(np.float32),
-        )
-        for clip, value in zip(clips, scorer.rows(sample, clips), strict=True)
-    ]
+    rows = zip(clips, scorer.rows(sample, clips), strict=True)
+    return [embedding_row(meta, sample.shard, entry, recording, clip, value.astype(np.float32)) for clip, value in rows]
 
 
-def _last_frame(clip: list[int], sample: TrainSample) -> int:
-    """The last frame that a clip has seen; one that began again has seen the whole recording."""
+def embedding_row(
+    meta: dict[str, Any],
+    shard: int,
+    entry: SampleEntry,
+    recording: Recording,
+    clip: Sequence[int],
+    embedding: npt.NDArray[np.float32],
+) -> EmbeddingRow:
+    """The row of a clip by its frame numbers; one that began again from the start has seen the whole recording."""
     goes_on = all(later > earlier for earlier, later in pairwise(clip))
-    return clip[-1] if goes_on else sample.num_frames - 1
+    last, times = clip[-1] if goes_on else entry.num_frames - 1, meta["timestamps_us"]
+    return EmbeddingRow(
+        key=entry.key,
+        recording_id=entry.recording_id,
+        dataset=meta["dataset"],
+        label=recording.label,
+        label_name=recording.label_name,
+        splits=recording.splits,
+        frame_start=clip[0],
+        frame_end=last + 1,
+        start_us=times[clip[0]],
+        end_us=times[last],
+        shard=shard,
+        source_hash=entry.source_hash,
+        embedding=embedding,
+    )

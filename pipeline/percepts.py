@@ -15,6 +15,7 @@ from ..schemas.recording import Recording
 from ..schemas.report import SampleEntry
 from .artefacts import SHARDS
 from .batches_clip_classifier import spaced_clips
+from .embed_sample import embedding_row
 from .read_sample import has_stream, read_frames, read_meta
 from .store import Store
 
@@ -43,25 +44,8 @@ def percept_rows(
     needed = sorted({number for clip in clips for number in clip})
     rgb = read_frames(store, SHARDS, shard, entry, "rgb", needed)
     values = dict(zip(needed, features(centre_squares(rgb, side)), strict=True))
-    times = meta["timestamps_us"]
-    return [
-        EmbeddingRow(
-            key=entry.key,
-            recording_id=entry.recording_id,
-            dataset=meta["dataset"],
-            label=recording.label,
-            label_name=recording.label_name,
-            splits=recording.splits,
-            frame_start=clip[0],
-            frame_end=min(clip[0] + length, entry.num_frames),
-            start_us=times[clip[0]],
-            end_us=times[min(clip[0] + length, entry.num_frames) - 1],
-            shard=shard,
-            source_hash=entry.source_hash,
-            embedding=np.mean([values[number] for number in clip], axis=0, dtype=np.float32),
-        )
-        for clip in clips
-    ]
+    means = [np.stack([values[number] for number in clip]).mean(axis=0, dtype=np.float32) for clip in clips]
+    return [embedding_row(meta, shard, entry, recording, clip, mean) for clip, mean in zip(clips, means, strict=True)]
 
 
 def centre_squares(frames: Frames, side: int) -> Frames:

@@ -76,11 +76,11 @@ def evaluate_motion(
     if scored.leak and not allow_leak:
         raise MotionpipeError(f"{scored.leak}; pass --allow-leak to measure it all the same")
     config = sized(network_of(trained), recipe.evaluate)
-    folder = f"motion/{run}/{scored.name}-{config.crop}"
+    folder = f"evaluations/{run}/{scored.name}-motion-{config.crop}"
     fields = {"motion_clips", "motion_side", "motion_seed"}
     identity = Identity(
-        stage="motion",
-        section=recipe.evaluate.model_dump(mode="json", include=fields),
+        stage="evaluate",
+        section={"on": "motion"} | recipe.evaluate.model_dump(mode="json", include=fields),
         data={"protocol": scored.name},
         parents={"shards": shards.hash, "run": trained.hash},
     )

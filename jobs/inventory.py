@@ -28,7 +28,6 @@ COMMANDS = {
     "embeddings": "embed",
     "probes": "classify",
     "evaluations": "evaluate --run RUN",
-    "motion": "evaluate --on motion --run RUN",
 }
 """Kind of artefact to the command that makes it, in data order."""
 
@@ -88,27 +87,23 @@ def list_artefacts(store: Store) -> list[Artefact]:
     found += [_sharded(store, folder, num_shards) for folder in _folders(store, "embeddings")]
     for embeddings in store.list("probes"):
         found += [_scored(store, folder) for folder in _folders(store, f"probes/{embeddings}")]
-    for kind in ("evaluations", "motion"):
-        for run in store.list(kind):
-            found += [_scored(store, folder) for folder in _folders(store, f"{kind}/{run}")]
+    for run in store.list("evaluations"):
+        found += [_scored(store, folder) for folder in _folders(store, f"evaluations/{run}")]
     return found
 
 
 def artefact_folders(store: Store) -> list[str]:
     """Folders of all artefacts, in data order."""
     kinds = ("flow", "codebook", "targets", "runs", "embeddings")
-    scored = [f"{kind}/{name}" for kind in ("probes", "evaluations", "motion") for name in store.list(kind)]
+    scored = [f"{kind}/{name}" for kind in ("probes", "evaluations") for name in store.list(kind)]
     found = [folder for kind in (*kinds, *scored) for folder in _folders(store, kind)]
     return [SHARDS, *found] if store.exists(f"{SHARDS}/identity.json") else found
 
 
 def missing_kinds(artefacts: list[Artefact]) -> list[str]:
-    """Kinds of artefact of which none is finished, in data order; evaluations only where a run waits for one."""
+    """Kinds of artefact of which none is finished, in data order; evaluations only where a classifier waits for one."""
     finished = {artefact.kind for artefact in artefacts if artefact.finished}
-    waiting = {
-        "evaluations": any(artefact.identity.stage == "finetune" for artefact in artefacts),
-        "motion": any(artefact.identity.data.get("model") == "cgm-net" for artefact in artefacts),
-    }
+    waiting = {"evaluations": any(artefact.identity.stage == "finetune" for artefact in artefacts)}
     return [kind for kind in COMMANDS if kind not in finished and waiting.get(kind, True)]
 
 

@@ -88,7 +88,6 @@ def command_again(store: Store, artefact: Artefact, by_folder: dict[str, Artefac
         "embeddings": ["embed", *_embed_words(artefact), "--name", name.removesuffix("@init")],
         "probes": ["classify", "--embeddings", name.split("/", 1)[0].removesuffix("@init")],
         "evaluations": ["evaluate", *_evaluated(artefact)],
-        "motion": ["evaluate", "--on", "motion", *_evaluated(artefact)],
     }[artefact.kind]
     recipe = ["--recipe", f"{store.uri}/{artefact.folder}/recipe.toml"] if store.is_local else []
     return shlex.join(["motionpipe", *words, *recipe, "--store", store.uri])
@@ -117,7 +116,8 @@ def _evaluated(artefact: Artefact) -> list[str]:
         weights = str(identity.data.get("weights"))
         return ["--run", info["first"], "--with", info["second"], "--weights", weights, *words]
     words = ["--run", artefact.name.split("/", 1)[0], *words]
-    return [*words, "--on", "prediction"] if identity.section.get("on") == "prediction" else words
+    on = identity.section.get("on")
+    return [*words, "--on", str(on)] if on else words
 
 
 def flow_name(artefact: Artefact, by_folder: dict[str, Artefact]) -> str:

@@ -144,7 +144,7 @@ def collect(store: Store) -> Content:
         probes=tuple(probes),
         confusions=confusion_pairs(probes),
         evaluations=_evaluations([detail for detail in scored if "top1" in detail]),
-        motion=tuple(artefact.detail for artefact in artefacts if artefact.kind == "motion" and artefact.finished),
+        motion=tuple(detail for detail in scored if "methods" in detail),
         predicted=tuple(detail for detail in scored if "decoders" in detail),
     )
 

@@ -36,7 +36,7 @@ class StageRow:
 
 def stage_rows(store: Store, artefacts: Sequence[Artefact]) -> tuple[StageRow, ...]:
     """A row for each artefact, except finished probes and evaluations of all kinds, which have tables of their own."""
-    scored = ("probes", "evaluations", "motion")
+    scored = ("probes", "evaluations")
     return tuple(_stage_row(store, a) for a in artefacts if a.kind not in scored or not a.finished)
 
 

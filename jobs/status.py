@@ -48,7 +48,7 @@ def _detail(artefact: Artefact) -> str:
             f"K = {report['size']}, perplexity {report['perplexity']:.1f}, {len(report['dead_codes'])} dead, "
             f"from {report['train_samples']} training samples of {report['protocol']}"
         )
-    if artefact.kind in ("probes", "evaluations", "motion") and artefact.finished:
+    if artefact.kind in ("probes", "evaluations") and artefact.finished:
         return _score(artefact.detail)
     totals = artefact.manifest.totals if artefact.manifest else {}
     if not totals.get("read"):

@@ -92,7 +92,7 @@ def _check_manifest(store: Store, artefact: Artefact, num_shards: int, command: 
         return
     if content_hash(manifest.identity, lines) != manifest.hash:
         yield Finding(name, "its hash is not that of its content: it was edited or damaged", again)
-    if artefact.kind in ("evaluations", "motion"):
+    if artefact.kind == "evaluations":
         for line in lines:
             yield from _check_file(store, artefact, line.file, line.sha256)
     if artefact.kind in SHARDED:

@@ -191,14 +191,14 @@ def test_evaluations_embeddings_probes_and_pictures_know_the_model(chain):
 def test_frames_are_measured_beside_copying_and_optical_flow(chain):
     folder, options = chain
     shown = run("evaluate", "--on", "motion", "--run", "frames", *options)
-    record = json.loads((folder / "motion/frames/split-32/metrics.json").read_text())
+    record = json.loads((folder / "evaluations/frames/split-motion-32/metrics.json").read_text())
     assert motion_table(record)[1:] == shown.splitlines()[-len(METHODS) - 2 :]
     assert record["methods"].keys() == set(METHODS)
     assert (record["clips"], record["side"], record["leak"]) == (2, 32, "")
-    with open(folder / "motion/frames/split-32/clips.csv") as file:
+    with open(folder / "evaluations/frames/split-motion-32/clips.csv") as file:
         names = [row["recording"] for row in csv.DictReader(file)]
     assert names == ["test/left/v9.mkv", "test/right/v4.mkv"]
-    rows = pq.read_table(folder / "motion/frames/split-32/clips.parquet").to_pylist()
+    rows = pq.read_table(folder / "evaluations/frames/split-motion-32/clips.parquet").to_pylist()
     for method in METHODS:
         own = [row for row in rows if row["method"] == method]
         assert record["methods"][method]["next_psnr"] == pytest.approx(np.mean([row["next_psnr"] for row in own]))
@@ -209,7 +209,7 @@ def test_frames_are_measured_beside_copying_and_optical_flow(chain):
 def test_larger_frames_and_classifiers_are_measured_too(chain):
     folder, options = chain
     run("evaluate", "--on", "motion", "--run", "tuned", "--set", "evaluate.motion_side=48", *options)
-    record = json.loads((folder / "motion/tuned/split-48/metrics.json").read_text())
+    record = json.loads((folder / "evaluations/tuned/split-motion-48/metrics.json").read_text())
     assert record["side"] == 48
     refused = run("evaluate", "--on", "motion", "--run", "tuned", "--set", "evaluate.motion_side=50", *options, code=1)
     assert "50 must be a multiple of the run's scale 4" in refused
@@ -220,13 +220,13 @@ def test_status_report_and_verify_know_them(chain, tmp_path):
     folder, options = chain
     copied = shutil.copytree(folder, tmp_path / "store")
     run("evaluate", "--on", "motion", "--run", "frames", "--store", copied, *options[2:])
-    assert "motion/frames/split-32" in run("status", "--store", copied)
+    assert "evaluations/frames/split-motion-32" in run("status", "--store", copied)
     run("verify", "--store", copied, "--workers", 0)
     run("report", "--store", copied)
     page = (copied / "report/index.html").read_text()
     assert "Synthesised frames" in page
     assert "frames, split, 32x32 px, 2 clips" in page
-    (copied / "motion/frames/split-32/clips.csv").write_text("recording,start\n")
+    (copied / "evaluations/frames/split-motion-32/clips.csv").write_text("recording,start\n")
     assert "clips.csv" in run("verify", "--store", copied, "--workers", 0, code=1)
 
 

@@ -111,7 +111,10 @@ def test_embeddings_pictures_and_the_page(mnist_store, tmp_path):
     page = (mnist_store / "report/index.html").read_text()
     assert "Predicted frames of the test part" in page or "evaluations" not in page
     assert "moving-mnist" in page
-    assert "composite" in run(mnist_store, "status")
+    shown = run(mnist_store, "status")
+    assert "composite" in shown
+    assert "codebook" not in shown
+    assert "motionpipe codebook" not in page
     run(mnist_store, "verify", "--workers", "0")
 
 

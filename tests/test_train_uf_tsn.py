@@ -232,6 +232,7 @@ def test_flow_is_scored_beside_the_others_on_the_same_pairs(chain):
     page = (folder / "report/index.html").read_text()
     assert all(text in page for text in ("Learned flow", "deepflow", "spatial+temporal"))
     assert "uf-tsn, classifier, spatial</dd>" in page
+    assert "method learned, run joint</span>" in page
 
 
 @pytest.mark.parametrize(

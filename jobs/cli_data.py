@@ -60,7 +60,7 @@ def shard(
     "else dis].",
 )
 @click.option("--run", "run_name", default=None, metavar="RUN|STORE:RUN", help="learned: the run that estimates it.")
-@click.option("--name", callback=plain_name, default=None, help="Name of the artefact [default: the method].")
+@click.option("--name", callback=plain_name, default=None, help="Name of the artefact [default: the method, or RUN].")
 @click.option(
     "--preview", metavar="KEY", default=None, help="Only draw the flow of one pair of this sample, with this recipe."
 )

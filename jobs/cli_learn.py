@@ -189,13 +189,13 @@ def classify(
 
 
 @click.command()
-@click.option("--run", "run_name", default=None, help="Pre-training run that predicts.")
+@click.option("--run", "run_name", default=None, help="Run that predicts.")
 @click.option("--key", default=None, help="Test sample to predict [default: three of different classes].")
 @click.option("--start", type=click.IntRange(0), default=None, help="First frame [default: before most motion].")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=None, help="PNG to write, with --key.")
 @store_option
 def predict(run_name: str | None, key: str | None, start: int | None, out: Path | None, store_uri: str | None) -> None:
-    """Draw what a run expects to move next, beside what did."""
+    """Draw what a run expects to move next, or the frames that it makes, beside what came."""
     from .predict import predict as run
 
     run(open_store(store_uri), run_name, key, start, out)

@@ -42,7 +42,7 @@ _RECIPE = (
         "--recipe",
         "recipe_name",
         default=None,
-        help="Shipped recipe (atomic-flow/tiny, small, paper) or TOML file [default: the one the store began with].",
+        help="Shipped recipe (MODEL/tiny, small or paper) or TOML file [default: the one the store began with].",
     ),
     click.option(
         "--set", "assignments", multiple=True, metavar="SECTION.FIELD=VALUE", help="Change one field of the recipe."

@@ -71,6 +71,15 @@ def evaluate(
     store: Store, recipe: Recipe, run: str | None, protocol: str | None, options: RunOptions, allow_leak: bool = False
 ) -> StageResult:
     """Score the test part of the protocol (default: the one that the run was trained on), save and show the figures."""
+    result = evaluate_quietly(store, recipe, run, protocol, options, allow_leak)
+    click.echo("\n".join(evaluation_table(evaluations(store, result.info["protocol"]))))
+    return result
+
+
+def evaluate_quietly(
+    store: Store, recipe: Recipe, run: str | None, protocol: str | None, options: RunOptions, allow_leak: bool = False
+) -> StageResult:
+    """The same without the table of figures."""
     start = time.monotonic()
     shards = read_manifest(store, SHARDS, "motionpipe shard")
     run = run or only_classifier(store)
@@ -102,7 +111,6 @@ def evaluate(
             info = {"seconds": round(time.monotonic() - start, 3), "workers": options.workers}
             finish(store, folder, FILES, identity, info)
     record = json.loads(store.read_bytes(f"{folder}/metrics.json"))
-    click.echo("\n".join(evaluation_table(evaluations(store, scored.name))))
     unscored = 1 - record["n_test"] / record["n_test_planned"]
     code = 3 if unscored > options.max_reject_rate else 0
     return StageResult(folder, {}, time.monotonic() - start, not finished, code, record)

@@ -28,7 +28,7 @@ from ..pipeline.stored_frames import StoredFrames
 from ..schemas.errors import MotionpipeError
 from ..schemas.report import Manifest
 from .device import mention_idle_gpu, require_device
-from .flow_figure import FlowRow, flow_figure
+from .flow_figure import FlowRow, flow_figure, shortened
 from .flow_run import MADE_BY, find_flow_run, load_flow_run
 from .options import RunOptions
 from .progress import Progress
@@ -65,8 +65,9 @@ def evaluate_flow(store: Store, run: str | None, protocol: str | None, pairs: in
     samples = rgb_samples(store, shards, name, "test", 1 + stride)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    methods: dict[str, PairFlow] = {run: load_flow_run(store, run, options.device), "still": _still}
-    methods |= {peer: partial(optical_flow, peer) for peer in PEERS}
+    peers: dict[str, PairFlow] = {"still": _still, **{peer: partial(optical_flow, peer) for peer in PEERS}}
+    own = f"run {files.name}" if files.name in peers else files.name
+    methods = {own: load_flow_run(store, run, options.device)} | peers
     chosen = spaced_pairs([sample.num_frames for sample in samples], stride, pairs)
     rows = compare(methods, lambda: read_pairs(store, samples, chosen, stride), len(chosen))
     click.echo("\n".join(table(rows, name)))
@@ -74,7 +75,7 @@ def evaluate_flow(store: Store, run: str | None, protocol: str | None, pairs: in
     record = {"run": run, "protocol": name, "pairs": len(chosen), "device": options.device}
     figures = [{"method": row.method, "pairs_per_s": row.pairs_per_s, **asdict(row.quality)} for row in rows]
     store.write_bytes(f"{folder}.json", json.dumps(record | {"rows": figures}, indent=1).encode())
-    store.write_bytes(f"{folder}.png", _picture(store, samples, chosen, stride, {m: methods[m] for m in (run, *SHOWN)}))
+    store.write_bytes(f"{folder}.png", _picture(store, samples, chosen, stride, {m: methods[m] for m in (own, *SHOWN)}))
     click.echo(f"{store.uri}/{folder}.png")
     return rows
 
@@ -147,7 +148,7 @@ def _picture(
     some = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, min(24, len(chosen))).astype(int))]
     rows = []
     for (number, first), (one, two) in zip(some, read_pairs(store, samples, some, stride), strict=True):
-        title = f"{samples[number].key[:22]}…, frame {first}"
+        title = f"{shortened(samples[number].key, 30)}\nframe {first}"
         rows.append(FlowRow(title, one, {method: flow(one, two) for method, flow in methods.items()}))
     rows.sort(key=lambda row: -float(np.mean([np.hypot(*row.flows[peer]).mean() for peer in SHOWN])))
     return flow_figure(rows[:_PICTURES])

@@ -31,16 +31,21 @@ class FlowRow:
         return round_up(float(np.percentile([np.hypot(*flow) for flow in self.flows.values()], 98)))
 
 
+def shortened(name: str, most: int) -> str:
+    """The name, or its beginning and an ellipsis where it is longer than so many characters."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def flow_figure(rows: list[FlowRow]) -> bytes:
     """A PNG: a row for each pair, the frame and the flow of each method; one scale a row."""
     methods = list(rows[0].flows)
     with matplotlib.rc_context(_STYLE):
-        size = (_CELL_IN * (1 + len(methods)), 0.85 * _CELL_IN * len(rows) + 0.3)
+        size = (_CELL_IN * (1 + len(methods)), 0.9 * _CELL_IN * len(rows) + 0.3)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(len(rows), 1 + len(methods), squeeze=False)
         for row, across in zip(rows, axes, strict=True):
             pictures = [row.frame, *(wheel_colours(flow, row.scale) for flow in row.flows.values())]
-            titles = [row.title, f"{methods[0][:20]} (full: {row.scale:g} px)", *methods[1:]]
+            titles = [row.title, f"{shortened(methods[0], 30)}\nfull colour: {row.scale:g} px", *methods[1:]]
             for axis, picture, title in zip(across, pictures, titles, strict=True):
                 axis.imshow(picture)
                 axis.set_title(title)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from .evaluate import (
     MADE_BY,
     Scored,
     Task,
-    evaluate,
+    evaluate_quietly,
     evaluations,
     finish,
     score_samples,
@@ -53,8 +54,10 @@ def evaluate_fused(
 
     weights: "1:1", or "held-out": the weight that does best on the recordings which both runs held out of training.
     """
-    start = time.monotonic()
-    parts = [evaluate(store, recipe, run, protocol, options, allow_leak) for run in runs]
+    start, share = time.monotonic(), share_of(weights)
+    if runs[0] == runs[1]:
+        raise MotionpipeError(f"--run and --with both name {runs[0]}; fusing takes two runs")
+    parts = [evaluate_quietly(store, recipe, run, protocol, options, allow_leak) for run in runs]
     shards = read_manifest(store, SHARDS, "motionpipe shard")
     trained = [read_manifest(store, RunFiles(store, run).folder, MADE_BY) for run in runs]
     asked = parts[0].name.rsplit("/", 1)[-1]
@@ -65,7 +68,7 @@ def evaluate_fused(
     dataset = shards.identity.data["dataset"]
     plans = [scored_protocol(store, dataset, asked, run, one) for run, one in zip(runs, trained, strict=True)]
     plan = replace(plans[0], leak=plans[0].leak or plans[1].leak)
-    share = share_of(weights)
+    held_out = _held_out(store, runs) if share is None else []
     folder = f"evaluations/{runs[0]}+{runs[1]}/{asked}"
     identity = Identity(
         stage="evaluate",
@@ -84,7 +87,7 @@ def evaluate_fused(
         finished = open_artefact(store, folder, identity, recipe, info, f"remove {folder} to fuse them anew")
         if not finished:
             if share is None:
-                share = _held_out_share(store, recipe, runs, trained, options)
+                share = _held_out_share(store, recipe, runs, trained, held_out, options)
                 click.echo(f"  weights {1 - share:g}:{share:g}, the best on held-out training recordings")
             fused = fuse_scores(scored[0].scores, scored[1].scores, share)
             both = Scored(scored[0].recordings, scored[0].labels, fused, sum(part.clips for part in scored))
@@ -133,16 +136,28 @@ def _about(parts: list[StageResult], share: float, weights: str) -> dict[str, An
     }
 
 
-def _held_out_share(
-    store: Store, recipe: Recipe, runs: tuple[str, str], trained: list[Manifest], options: RunOptions
-) -> float:
-    """The share that does best on recordings that neither run learned from, of the training split alone."""
-    held = [samples_from_bytes(store.read_bytes(f"runs/{run}/samples.npz")).held_out for run in runs]
+def _held_out(store: Store, runs: tuple[str, str]) -> list[Sequence[TrainSample]]:
+    """The samples that each run held out; one clear error where they are none, or not the same."""
+    held: list[Sequence[TrainSample]] = [
+        samples_from_bytes(store.read_bytes(f"runs/{run}/samples.npz")).held_out for run in runs
+    ]
     if not held[0] or [s.key for s in held[0]] != [s.key for s in held[1]]:
         raise MotionpipeError(
             f"--weights {HELD_OUT} needs recordings that both runs held out: train both with the same "
             "finetune.holdout (for example 0.1) and finetune.seed"
         )
+    return held
+
+
+def _held_out_share(
+    store: Store,
+    recipe: Recipe,
+    runs: tuple[str, str],
+    trained: list[Manifest],
+    held: list[Sequence[TrainSample]],
+    options: RunOptions,
+) -> float:
+    """The share that does best on recordings that neither run learned from, of the training split alone."""
     scored = []
     for run, manifest, samples in zip(runs, trained, held, strict=True):
         by_shard: dict[int, list[TrainSample]] = {}

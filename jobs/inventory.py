@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,11 +101,23 @@ def artefact_folders(store: Store) -> list[str]:
     return [SHARDS, *found] if store.exists(f"{SHARDS}/identity.json") else found
 
 
-def missing_kinds(artefacts: list[Artefact]) -> list[str]:
-    """Kinds of artefact of which none is finished, in data order; evaluations only where a classifier waits for one."""
+def missing_kinds(store: Store, artefacts: list[Artefact]) -> list[str]:
+    """Kinds of artefact of which none is finished, in data order, without those that nothing here waits for."""
     finished = {artefact.kind for artefact in artefacts if artefact.finished}
-    waiting = {"evaluations": any(artefact.identity.stage == "finetune" for artefact in artefacts)}
+    waiting = {
+        "evaluations": any(artefact.identity.stage == "finetune" for artefact in artefacts),
+        **dict.fromkeys(("flow", "codebook", "targets"), learns_from_codewords(store, artefacts)),
+    }
     return [kind for kind in COMMANDS if kind not in finished and waiting.get(kind, True)]
+
+
+def learns_from_codewords(store: Store, artefacts: list[Artefact]) -> bool:
+    """Whether a run here does, or before the first run the model of the recipe that the store began with."""
+    models = {artefact.identity.data.get("model", "atomic-flow") for artefact in artefacts if artefact.kind == "runs"}
+    if not models:
+        recipe = tomllib.loads(store.read_bytes(f"{SHARDS}/recipe.toml").decode())
+        models = {recipe["train"]["model"]}
+    return "atomic-flow" in models
 
 
 def command_for(store: Store, kind: str) -> str:

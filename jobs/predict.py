@@ -30,6 +30,7 @@ from .trace import find_planned
 from .train_data import flow_of, learner_of, network_of, sort_flow_samples
 
 MADE_BY = "motionpipe train-cluster --name …"
+SEE_FLOW = "motionpipe evaluate --on flow --run"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ def open_predictor(store: Store, run: str) -> Pictured:
         return open_synthesiser(store, run, trained)
     if trained.identity.stage != "train":
         raise MotionpipeError(f"run {run} is a classifier; predict takes a pre-training run")
+    if trained.identity.data["model"] == "uf-tsn":
+        raise MotionpipeError(f"run {run} estimates flow and predicts none; to see it: {SEE_FLOW} {run}")
     flow_name = json.loads(store.read_bytes(f"runs/{run}/identity.json"))["info"]["flow"]
     flow = read_manifest(store, f"flow/{flow_name}", MAKE_FLOW)
     dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]

@@ -67,8 +67,9 @@ def sequence_samples(
                 continue
             usable.append(sample_of(summary.shard, entry.model_copy(update={"stride": 1}), plan[entry.recording_id]))
     if not usable:
+        words = "generated" if stream == "frames" else stream
         raise MotionpipeError(
-            f"none of the {left_out} {part} samples of {protocol} has {needed} frames of {stream}; see lstm.input, "
+            f"none of the {left_out} {part} samples of {protocol} has {needed} {words} frames; see lstm.input, "
             "lstm.input_frames and lstm.future_frames"
         )
     if left_out:

@@ -26,11 +26,11 @@ class Progress:
         self._things += things
         now = time.monotonic()
         if self._stream.isatty():
-            self._stream.write(f"\r\033[K{self._line(now)} {note}")
+            self._stream.write(f"\r\033[K{self._line(now)}{note and f', {note}'}")
             self._stream.flush()
         elif now - self._shown >= _PLAIN_EVERY_S:
             self._shown = now
-            print(f"{self._line(now)} {note}".rstrip(), file=self._stream, flush=True)
+            print(f"{self._line(now)}{note and f', {note}'}", file=self._stream, flush=True)
 
     def close(self) -> float:
         """End the line; returns the seconds since the start."""
@@ -42,7 +42,12 @@ class Progress:
     def _line(self, now: float) -> str:
         seconds = max(now - self._start, 1e-6)
         rate = self._done / seconds
-        shown = f"{self._things / seconds:.1f} {self._counted}/s" if self._counted else f"{rate:.1f}/s"
+        shown = f"{self._things / seconds:.1f} {self._counted}/s" if self._counted else f"{_figure(rate)}/s"
         left = (self._total - self._done) / rate if rate else float("inf")
-        eta = f"{left // 60:.0f}:{left % 60:02.0f} left" if left < 86_400 else "more than a day left"
+        eta = f"{round(left) // 60}:{round(left) % 60:02} left" if left < 86_400 else "more than a day left"
         return f"{self._title}: {self._done}/{self._total} {self._unit}, {shown}, {eta}"
+
+
+def _figure(rate: float) -> str:
+    """One decimal, or two digits of a rate that would show as nothing."""
+    return f"{rate:.1f}" if rate >= 0.1 else f"{rate:.2g}"

@@ -81,7 +81,11 @@ def _first_problem(error: ValidationError) -> str:
     if problem["type"] == "extra_forbidden":
         known = _fields_near(problem["loc"])
         return f"unknown key {field}; known here: {', '.join(known)}"
-    return f"{field}: {problem['msg']}, got {problem['input']!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "tuple_type":
+        message = "expected a list such as ['a', 'b'] (in a shell: with quotes around all of --set's value)"
+    got = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+    return f"{field}: {message}{got}"
 
 
 def _fields_near(location: tuple[int | str, ...]) -> list[str]:

@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from .. import __version__
 from ..pipeline.measure_frames import METHODS
 from ..pipeline.store import Store
-from .inventory import command_for
+from .inventory import command_for, learns_from_codewords
 from .predict import open_predictor, pictures
 from .report_codebook import codebook_figure, codebook_gallery
 from .report_content import Book, ConfusionPair, Content, Run, collect
@@ -138,6 +138,7 @@ def render(store: Store, content: Content, illustrated: Illustrated) -> str:
         uri=store.uri,
         version=__version__,
         motion_methods=METHODS,
+        codewords=learns_from_codewords(store, list(content.artefacts)),
         command=lambda kind: command_for(store, kind),
         status_command=f"motionpipe status --store {shlex.quote(store.uri)}",
     )

@@ -164,8 +164,7 @@ def learning_rate(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[
     right.plot(steps, values, color=_PURPLE, drawstyle="steps-pre", linewidth=1.4)
     right.set_yscale("log")
     right.set_ylim(values.min() / 2, values.max() * 2)
-    rates = np.unique(values)
-    right.yaxis.set_major_locator(FixedLocator((rates if len(rates) <= 6 else rates[[0, -1]]).tolist()))
+    right.yaxis.set_major_locator(FixedLocator(labelled_rates(values)))
     right.yaxis.set_minor_locator(NullLocator())
     right.set_ylabel("learning rate (log)", color=_PURPLE)
     right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
@@ -173,6 +172,17 @@ def learning_rate(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[
     right.grid(False)
     axes.yaxis.label.set_color(GREEN)
     axes.tick_params(axis="y", colors=GREEN)
+
+
+def labelled_rates(values: npt.NDArray[np.float64]) -> list[float]:
+    """Each rate of a few that stand a tenth of the axis or more below the one above; of many the extremes."""
+    rates = np.unique(values)
+    apart = (4 * rates[-1] / rates[0]) ** 0.1
+    kept = [float(rates[-1])]
+    for rate in rates[-2::-1] if len(rates) <= 6 else rates[:1]:
+        if rate * apart <= kept[-1]:
+            kept.append(float(rate))
+    return kept[::-1]
 
 
 def _confusion(axes: Axes, metrics: dict[str, Any], with_names: bool) -> None:

@@ -25,7 +25,7 @@ def status_lines(store: Store) -> list[str]:
     folder_width, state_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     head = f"{store.uri}: dataset {artefacts[0].identity.data['dataset']}"
     table = [f"{folder:{folder_width}}  {state:{state_width}}  {detail}".rstrip() for folder, state, detail in rows]
-    missing = [f"{kind}: not finished; {command_for(store, kind)}" for kind in missing_kinds(artefacts)]
+    missing = [f"{kind}: not finished; {command_for(store, kind)}" for kind in missing_kinds(store, artefacts)]
     warnings = [f"{folder} is stale: {why}" for folder, why in stale.items()]
     return [head, "", *table, *(["", *warnings] if warnings else []), *(["", *missing] if missing else [])]
 

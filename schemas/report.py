@@ -123,9 +123,16 @@ class Identity(_Record):
     def _flat(self) -> dict[str, Any]:
         flat: dict[str, Any] = {"stage": self.stage}
         flat |= {f"{self.stage}.{name}": value for name, value in self.section.items()}
-        flat |= {f"data.{name}": value for name, value in self.data.items()}
+        flat |= _leaves("data", self.data)
         flat |= {f"parent {name}": value for name, value in self.parents.items()}
         return flat
+
+
+def _leaves(name: str, value: Any) -> dict[str, Any]:
+    """The values inside of nested dictionaries, by their dotted names."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {leaf: v for key, inner in value.items() for leaf, v in _leaves(f"{name}.{key}", inner).items()}
 
 
 class ShardSummary(_Record):

@@ -111,7 +111,10 @@ def test_embeddings_pictures_and_the_page(mnist_store, tmp_path):
     page = (mnist_store / "report/index.html").read_text()
     assert "Predicted frames of the test part" in page or "evaluations" not in page
     assert "moving-mnist" in page
-    assert "composite" in run(mnist_store, "status")
+    shown = run(mnist_store, "status")
+    assert "composite" in shown
+    assert "codebook" not in shown
+    assert "motionpipe codebook" not in page
     run(mnist_store, "verify", "--workers", "0")
 
 
@@ -226,7 +229,7 @@ def test_what_does_not_go_together_is_one_clear_line(mnist_store, rgb_store, tmp
     assert "w.pt" in stage(rgb_store, *embed, code=1)
     torch.save(EfficientNetLite0().state_dict(), tmp_path / "w.pt")
     assert "weights of vgg16 hold nothing" in stage(rgb_store, *embed, code=1)
-    assert "frames of rgb" in stage(
+    assert " rgb frames" in stage(
         mnist_store, "train-cluster", "--name", "z", code=1, settings=["lstm.input=patches", "lstm.output=gaussian"]
     )
     assert "predicts frames" in stage(mnist_store, "train-cluster", "--name", "z", "--codebook", "b", code=1)

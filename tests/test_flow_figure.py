@@ -1,6 +1,6 @@
 import cv2
 import numpy as np
-from motionpipe.jobs.flow_figure import FlowRow, flow_figure
+from motionpipe.jobs.flow_figure import FlowRow, flow_figure, shortened
 
 
 def row(length):
@@ -19,3 +19,8 @@ def test_a_picture_for_each_pair_and_method():
     assert two.shape[0] > 1.6 * one.shape[0]
     assert (one.std(axis=2) > 60).any()  # flow to the right is coloured
     assert flow_figure([row(2.0)]) == flow_figure([row(2.0)])
+
+
+def test_only_long_names_are_shortened():
+    assert shortened("short", 5) == "short"
+    assert shortened("longer", 5) == "long…"

@@ -57,6 +57,12 @@ def test_identities_name_the_fields_that_differ():
     assert IDENTITY.differences(IDENTITY) == []
 
 
+def test_of_nested_values_those_that_differ_are_named():
+    networks = ({"crop": 32, "widths": [4, 8]}, {"crop": 64, "widths": [4, 8], "flow": None})
+    one, two = (Identity(stage="train", section={}, data={"network": network}, parents={}) for network in networks)
+    assert one.differences(two) == [("data.network.crop", 32, 64)]
+
+
 def test_an_identity_survives_json_without_a_difference():
     section = {"widths": [1, 2], "rate": 1e-4, "limit": None}
     identity = Identity(stage="train", section=section, data={}, parents={})

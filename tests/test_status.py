@@ -34,9 +34,11 @@ def rgb_store(tmp_path, store, write_video):
     return store
 
 
-def begin_run(store, metrics):
+def begin_run(store, metrics, **data):
     train = load_recipe(None, ["train.epochs=7", "train.global_batch=2", "train.micro_batch=1"]).train
-    identity = Identity(stage="train", section=train.model_dump(mode="json"), data={"protocol": "split"}, parents={})
+    identity = Identity(
+        stage="train", section=train.model_dump(mode="json"), data={"protocol": "split", **data}, parents={}
+    )
     record = {"identity": identity.model_dump(mode="json"), "info": {"flow": "dis", "codebook": "gone", "steps": 14}}
     store.write_bytes("runs/first/identity.json", json.dumps(record).encode())
     store.write_bytes("runs/first/metrics.jsonl", metrics.encode())
@@ -83,6 +85,17 @@ def test_a_line_that_is_still_being_written_is_left_out(rgb_store):
     assert read_metrics(rgb_store, "runs/first") == [ROW]
     begin_run(rgb_store, "")
     assert "nothing logged yet" in line_of(rgb_store, "runs/first")
+
+
+def test_codebooks_are_asked_for_where_a_run_learns_from_them(rgb_store):
+    begin_run(rgb_store, "", model="lstm")
+    assert "codebook: " not in "\n".join(status_lines(rgb_store))
+    begin_run(rgb_store, "", model="atomic-flow")
+    assert "codebook: not finished" in "\n".join(status_lines(rgb_store))
+    rgb_store.remove("runs/first/identity.json")
+    recipe = rgb_store.read_bytes("shards/recipe.toml").replace(b'"atomic-flow"', b'"cgm-net"')
+    rgb_store.write_bytes("shards/recipe.toml", recipe)
+    assert "codebook: " not in "\n".join(status_lines(rgb_store))
 
 
 def test_artefacts_come_in_data_order(rgb_store):

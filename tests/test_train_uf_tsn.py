@@ -140,6 +140,7 @@ def test_two_streams_are_fused_by_their_scores(chain):
     folder, options = chain
     shown = run("evaluate", "--run", "spatial", "--with", "temporal", "--weights", "3:1", *options)
     assert "spatial+temporal" in shown
+    assert shown.count("top-1") == 1
     expected = 0.75 * scores(folder, "spatial") + 0.25 * scores(folder, "temporal")
     np.testing.assert_allclose(scores(folder, "spatial+temporal"), expected)
     assert not np.allclose(scores(folder, "spatial").sum(axis=1), 1)  # they are no probabilities
@@ -152,6 +153,16 @@ def test_weights_are_chosen_on_what_both_runs_held_out(chain):
     folder, options = chain
     run("evaluate", "--run", "joint", "--with", "spatial", "--weights", "held-out", *options)
     assert "held-out" in json.loads((folder / "evaluations/joint+spatial/split/metrics.json").read_text())["init"]
+
+
+def test_weights_that_cannot_be_chosen_leave_nothing_begun(chain):
+    folder, options = chain
+    train = ("train-cluster", "--stage", "classifier", "--stream", "spatial")
+    run(*train, "--name", "all", "--set", "finetune.holdout=0", *options)
+    words = ("evaluate", "--run", "all", "--with", "spatial", *options)
+    assert "needs recordings that both runs held out" in run(*words, "--weights", "held-out", code=1)
+    assert not (folder / "evaluations/all+spatial").exists()
+    run(*words)
 
 
 def test_fused_evaluations_belong_to_their_parts(chain):
@@ -220,6 +231,8 @@ def test_flow_is_scored_beside_the_others_on_the_same_pairs(chain):
     run("report", "--store", folder)
     page = (folder / "report/index.html").read_text()
     assert all(text in page for text in ("Learned flow", "deepflow", "spatial+temporal"))
+    assert "uf-tsn, classifier, spatial</dd>" in page
+    assert "method learned, run joint</span>" in page
 
 
 @pytest.mark.parametrize(
@@ -242,11 +255,18 @@ def test_flow_is_scored_beside_the_others_on_the_same_pairs(chain):
         (["flow", "--method", "learned", "--name", "x"], "needs a run"),
         (["flow", "--method", "learned", "--run", "spatial"], "estimates no flow"),
         (["evaluate", "--run", "spatial", "--with", "temporal", "--weights", "1"], "expected two numbers"),
+        (["evaluate", "--run", "spatial", "--with", "spatial"], "both name spatial"),
+        (["predict", "--run", "flow"], "estimates flow and predicts none"),
+        (
+            ["train-cluster", "--stage", "flow", "--name", "flow", "--set", "uf_tsn.radius=2"],
+            "otherwise: data.network.radius is 3 there and 2 here; use",
+        ),
     ],
 )
 def test_one_clear_line_says_what_does_not_fit(chain, words, message):
     _, options = chain
-    assert message in run(*words, *options, code=1)
+    shared = options if words[0] != "predict" else options[:2]
+    assert message in run(*words, *shared, code=1)
 
 
 def test_a_flow_network_of_another_split_does_not_slip_into_a_joint_run(chain):

@@ -127,8 +127,9 @@ def labelled_samples(
             else:
                 without += 1
     if not usable:
+        kind = "generated" if modality == "frames" else modality
         raise MotionpipeError(
-            f"no labelled sample of the {part} part of {protocol} has {modality} frames"
+            f"no labelled sample of the {part} part of {protocol} has {kind} frames"
             + (" (RGB registered to depth)" if modality == "rgbd" else "")
         )
     _say(without, without + len(usable), f"{_PART_WORDS[part]} samples have no {modality} frames")

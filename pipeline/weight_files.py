@@ -48,7 +48,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def _read_torch(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
+    except pickle.UnpicklingError as error:  # torch's advice here is to load it in a way that may run code
+        raise MotionpipeError(
+            f"{path}: torch.load cannot read weights from it: it holds more or other things"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
         raise MotionpipeError(f"{path}: torch.load cannot read weights from it: {_first_line(error)}") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]

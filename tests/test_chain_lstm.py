@@ -232,4 +232,6 @@ def test_what_does_not_go_together_is_one_clear_line(mnist_store, rgb_store, tmp
     assert " rgb frames" in stage(
         mnist_store, "train-cluster", "--name", "z", code=1, settings=["lstm.input=patches", "lstm.output=gaussian"]
     )
+    classifier = ("train-cluster", "--task", "classify", "--init", "composite", "--name", "z")
+    assert "has generated frames" in stage(mnist_store, *classifier, code=1)
     assert "predicts frames" in stage(mnist_store, "train-cluster", "--name", "z", "--codebook", "b", code=1)

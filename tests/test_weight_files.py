@@ -78,7 +78,7 @@ def test_files_that_hold_code_or_something_else_are_refused(tmp_path, capsys):
     (tmp_path / "text.pth").write_text("weights")
     (tmp_path / "nothing.pth").write_bytes(b"")
     for name, message in [
-        ("code.pth", "torch.load cannot read weights from it"),
+        ("code.pth", "torch.load cannot read weights from it: it holds more or other things"),
         ("text.pth", "torch.load cannot read weights from it"),
         ("nothing.pth", "torch.load cannot read weights from it"),
         ("numbers.pth", "not a table of tensors by name"),

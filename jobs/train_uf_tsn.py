@@ -22,6 +22,7 @@ from ..schemas.report import Manifest
 from ..schemas.uf_tsn import UfTsnSection
 from .begin_from import Init, find_init, require_same
 from .ground import Ground, classifier, learned_samples, open_shards, pretraining, require_classes
+from .learners import LEARNERS
 from .options import RunOptions
 from .run_training import run_training
 from .stage import StageResult
@@ -75,6 +76,8 @@ def train_uf_tsn(
     )
     if network.flow is not None:
         artefact = replace(artefact, info=artefact.info | {"flow": network.flow})
+    if weights:  # a file that does not fit is told before anything of the run is written
+        LEARNERS[job.learner].build(job)
     return run_training(job, samples, artefact, options, loop)
 
 

@@ -105,6 +105,14 @@ def test_public_weights_start_a_stream(chain, tmp_path):
     assert same(estimator(begun), weights(folder, "flow"))
 
 
+def test_a_file_that_is_no_weights_leaves_no_run_behind(chain, tmp_path):
+    folder, options = chain
+    (tmp_path / "bad.pth").write_bytes(b"nothing of the kind")
+    words = ("--stage", "classifier", "--stream", "spatial", "--weights", tmp_path / "bad.pth", "--name", "bad")
+    assert "bad.pth" in run("train-cluster", *words, *options, code=1)
+    assert not (folder / "runs/bad").exists()
+
+
 def test_metrics_say_what_each_stage_learns(chain):
     folder, _ = chain
     rows = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from ..pipeline.flow_pictures import round_up, wheel_colours, wheel_legend
+from .figure_png import figure_png
 
 _STYLE: Any = {"text.parse_math": False, "font.size": 9, "axes.titlesize": 9, "axes.titlelocation": "left"}
 _CELL_IN = 2.4
@@ -53,6 +53,4 @@ def flow_figure(rows: list[FlowRow]) -> bytes:
         legend = axes[0][-1].inset_axes((0.82, 0.72, 0.18, 0.26))
         legend.imshow(wheel_legend(64))
         legend.set_axis_off()
-        out = io.BytesIO()
-        figure.savefig(out, format="png", dpi=100)
-    return out.getvalue()
+        return figure_png(figure, 100)

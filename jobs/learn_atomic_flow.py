@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -124,9 +125,8 @@ PRETRAIN = Learner(
     features=atomic_flow.features,
 )
 
-CLASSIFY = Learner(
-    open=_open,
-    modality=lambda network: str(network.modality),
+CLASSIFY = replace(
+    PRETRAIN,
     build=_build_classifier,
     groups=head_and_encoder,
     begin=_begin_classifier,
@@ -135,7 +135,4 @@ CLASSIFY = Learner(
     read=_read_labelled,
     loss=lambda net, batch, progress: clip_classifier.loss(net, batch),
     restore=_restore_classifier,
-    cut=_cut,
-    show=_show,
-    features=atomic_flow.features,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -157,18 +158,10 @@ PRETRAIN = Learner(
     features=_features,
 )
 
-CLASSIFY = Learner(
-    open=_open,
-    modality=lambda network: "rgb",
+CLASSIFY = replace(
+    PRETRAIN,
     build=_build_classifier,
     groups=_classifier_groups,
     begin=_begin_classifier,
-    starts=_starts,
-    flip=lambda job: bool(job.network.flip),
-    read=_read,
-    loss=lambda net, batch, progress: cgm_net.loss(net, batch),
     restore=lambda network, model: cgm_net.CgmNetScorer(_restore(network, model)).eval(),
-    cut=_cut,
-    show=_show,
-    features=_features,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,19 +156,13 @@ FLOW = Learner(
     features=None,
 )
 
-STREAM = Learner(
-    open=_open,
-    modality=lambda network: "rgb",
+STREAM = replace(
+    FLOW,
     build=_build_stream,
     groups=_stream_groups,
     begin=_begin_stream,
-    starts=_seeds,
     flip=lambda job: bool(job.finetune and job.finetune.flip),
-    read=_read,
-    loss=_loss,
     restore=_restore_stream,
-    cut=_cut,
-    show=_show,
     features=uf_tsn.features,
     show_crops=_show_crops,
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +13,7 @@ from matplotlib.figure import Figure
 from ..pipeline import flow_pictures as fp
 from ..pipeline.pair_pictures import as_picture
 from ..pipeline.predicted_flow import PredictedFlow
+from .figure_png import figure_png
 
 _STYLE: Any = {"text.parse_math": False, "font.size": 9, "axes.titlesize": 9}
 _TILE_IN, _DPI = 1.35, 100
@@ -63,11 +62,7 @@ def prediction_png(shown: ShownPrediction) -> bytes:
             ha="left",
             fontsize=10,
         )
-        stream = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # a class name may be in any script
-            figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
-    return stream.getvalue()
+        return figure_png(figure, _DPI)
 
 
 def _scale(clip: PredictedFlow, components: slice) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +18,7 @@ from matplotlib.patches import Patch, Rectangle
 from ..pipeline import flow_pictures as fp
 from ..pipeline.pair_pictures import FlowPair, as_picture, frame_with_arrows, in_pixels, pair_scales, widened
 from ..schemas.recipe import FlowSection
+from .figure_png import figure_png
 
 _STYLE: Any = {"text.parse_math": False, "font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left"}
 _WIDTH_IN = 15.0
@@ -121,11 +120,7 @@ def preview_png(preview: Preview) -> bytes:
             _length(along, dense, known, box, scale)
             _residual(counts, preview, box)
         figure.suptitle(f"{preview.title}\n{preview.figures}", x=0.01, ha="left", fontsize=10.5)
-        stream = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # a class name may be in any script
-            figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
-    return stream.getvalue()
+        return figure_png(figure, _DPI)
 
 
 def _whole_frame(axes: Axes, preview: Preview, box: _Box) -> None:

@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import pyarrow as pa
 import torch
 
 from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest, read_report
+from ..pipeline.batches_clip_classifier import spaced_clips
+from ..pipeline.clip_plan import TrainSample
 from ..pipeline.embed_sample import embed_sample
 from ..pipeline.frame_input import STREAMS
 from ..pipeline.parquet_files import parquet_bytes
@@ -118,13 +121,20 @@ def load_scorer(store: Store, trained: Manifest, weights: Weights, embed: EmbedS
     net = learner.restore(network, state["model"]).to(device)
     clips = learner.open(store, None, flow_of(trained).cell, network)
     frames = embed.clip_frames if embed.per == "clip" else 1
+    around = learner.around if embed.per == "frame" else None
+    cut = learner.cut if around is None else _single_frames
     return ClipScorer(
-        cut=lambda sample: learner.cut(network, sample, embed.num_clips, frames),
+        cut=lambda sample: cut(network, sample, embed.num_clips, frames),
         show=lambda sample, numbers: learner.show(network, clips, sample, numbers),
         forward=lambda shown: features(net, shown, embed.pool_grid),
         batch=embed.batch,
         device=torch.device(device),
+        around=None if around is None else partial(around, network),
     )
+
+
+def _single_frames(network: Any, sample: TrainSample, num_clips: int, frames: int) -> list[list[int]]:
+    return spaced_clips(sample.num_frames, 1, num_clips, frames)
 
 
 def require_streams(entry: SampleEntry, modality: str, run: str) -> None:

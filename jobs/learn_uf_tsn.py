@@ -126,6 +126,12 @@ def _cut(network: UfTsnSection, sample: TrainSample, num_clips: int, frames: int
     return middle_snippets(sample.num_frames, num_clips, network)
 
 
+def _around(network: UfTsnSection, sample: TrainSample, frame: int) -> list[int]:
+    from ..pipeline.batches_uf_tsn import snippet_around
+
+    return snippet_around(frame, sample.num_frames, network)
+
+
 def _show(network: UfTsnSection, clips: ClipSource, sample: TrainSample, numbers: Sequence[Sequence[int]]) -> Float:
     from ..pipeline.batches_uf_tsn import read_test_snippets
 
@@ -165,4 +171,5 @@ STREAM = replace(
     restore=_restore_stream,
     features=uf_tsn.features,
     show_crops=_show_crops,
+    around=_around,
 )

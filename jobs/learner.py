@@ -31,6 +31,7 @@ class Learner:
     clips of so many frames of a sample. show: those clips as network input (clips, …). features: embeddings (clips, D)
     of network input, pooled to a grid, None where a model has none; a classifier's forward pass gives logits (clips,
     L). show_crops: as show, ten crops of each clip one after the other; None where a model has no such protocol.
+    around: frame numbers that stand for a single frame, where a model does not look at one alone.
     """
 
     open: Callable[[Store, str | None, int, Any], Any]
@@ -47,3 +48,4 @@ class Learner:
     show: Callable[[Any, Any, TrainSample, Sequence[Sequence[int]]], Float]
     features: Callable[[Any, Tensor, int], Tensor] | None
     show_crops: Callable[[Any, Any, TrainSample, Sequence[Sequence[int]]], Float] | None = None
+    around: Callable[[Any, TrainSample, int], list[int]] | None = None

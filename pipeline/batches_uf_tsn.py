@@ -131,6 +131,12 @@ def middle_snippets(num_frames: int, segments: int, config: UfTsnSection) -> lis
     return [_snippet(start, num_frames, config) for start in starts]
 
 
+def snippet_around(frame: int, num_frames: int, config: UfTsnSection) -> list[int]:
+    """Frame numbers of the snippet that has a frame in its middle, or as near to it as the recording allows."""
+    reach = (config.snippet_frames - 1) * config.stride
+    return _snippet(max(0, min(frame - reach // 2, num_frames - 1 - reach)), num_frames, config)
+
+
 def reduce_frames(frames: Images, config: UfTsnSection) -> Images:
     """Frames or flow (T, H, W, C) at the recipe's shorter side, never enlarged except where a crop would not fit."""
     height, width = frames.shape[1:3]

@@ -21,7 +21,8 @@ Clips = list[list[int]]
 class ClipScorer:
     """cut: the clips of a sample. show: those clips as network input (N, …). forward: that to rows (N, D).
 
-    Rows are logits or features. batch: clips in one forward pass.
+    Rows are logits or features. batch: clips in one forward pass. around: where clips are single frames that a network
+    tells by those beside them, the frames that it is shown for one.
     """
 
     cut: Callable[[TrainSample], Clips]
@@ -29,11 +30,14 @@ class ClipScorer:
     forward: Callable[[Tensor], Tensor]
     batch: int
     device: torch.device
+    around: Callable[[TrainSample, int], list[int]] | None = None
 
     @torch.inference_mode()
     def rows(self, sample: TrainSample, clips: Clips | None = None) -> npt.NDArray[np.float64]:
         """What `forward` says of each of the sample's clips (N, D); clips: those of `cut`, where they are at hand."""
         numbers = self.cut(sample) if clips is None else clips
+        if self.around is not None:
+            numbers = [self.around(sample, frame) for (frame,) in numbers]
         # some clips at a time: ten crops of all of a recording's would take gigabytes
         rows = [
             self.forward(part.to(self.device)).float().cpu()

@@ -11,6 +11,7 @@ from motionpipe.pipeline.batches_uf_tsn import (
     read_snippets,
     read_test_snippets,
     reduce_frames,
+    snippet_around,
 )
 from motionpipe.pipeline.clip_plan import ClipRef, TrainSample
 from motionpipe.schemas.uf_tsn import UfTsnSection
@@ -102,6 +103,14 @@ def test_test_snippets_lie_in_the_middles_and_are_made_once():
     assert [snippet[0] for snippet in middle_snippets(4, 25, STREAM)] == [0, 1]
     spatial = STREAM.model_copy(update={"stream": "spatial"})
     assert middle_snippets(10, 2, spatial) == [[2], [7]]
+
+
+@pytest.mark.parametrize(
+    ("frame", "frames", "snippet"),
+    [(5, 12, [4, 5, 6]), (0, 12, [0, 1, 2]), (11, 12, [9, 10, 11]), (1, 2, [0, 1, 1])],
+)
+def test_a_snippet_around_a_frame_stays_in_the_recording(frame, frames, snippet):
+    assert snippet_around(frame, frames, STREAM) == snippet
 
 
 def test_snippets_are_decoded_once():

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
+from motionpipe.jobs.classify_small import main as classify_small
 from motionpipe.jobs.cli import main
 from motionpipe.models.resnet import ResNet
 
@@ -132,6 +133,23 @@ def test_embeddings_come_from_the_temporal_stream(chain):
     assert len({row["row_id"] for row in table}) == len(table)
     assert {row["frame_end"] - row["frame_start"] for row in table} == {3}
     assert np.std([row["embedding"] for row in table], axis=0).max() > 0
+
+
+def test_every_frame_has_a_row_of_either_stream_and_both_classify_together(chain, tmp_path):
+    folder, options = chain
+    for name in ("spatial", "temporal"):
+        run("embed", "--run", name, "--per", "frame", "--set", "embed.num_clips=1000", *options)
+    rows = pq.read_table(folder / "embeddings/temporal-frame/000000.parquet").to_pylist()
+    frames = {key: [r["frame_start"] for r in rows if r["key"] == key] for key in {r["key"] for r in rows}}
+    assert all(numbers == list(range(len(numbers))) and len(numbers) > 3 for numbers in frames.values())
+    assert all(row["frame_end"] == row["frame_start"] + 1 for row in rows)
+    first, middle = np.array(rows[0]["embedding"]), np.array(rows[2]["embedding"])
+    assert np.array_equal(first, rows[1]["embedding"])  # frame 0 has nothing before it: frames 0 to 2 for both
+    assert not np.array_equal(first, middle)
+    words = [str(folder), "--percepts", "spatial-frame", "--fuse", "temporal-frame", "--per-class", "0"]
+    assert classify_small([*words, "--steps", "2", "--out", str(tmp_path / "out.jsonl")]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert {name for line in lines for name in line["top1"]} == {"spatial-frame", "temporal-frame", "fused"}
 
 
 def test_a_run_of_the_flow_stage_has_no_features(chain):

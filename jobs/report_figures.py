@@ -145,12 +145,14 @@ def curve(axes: Axes, steps: npt.NDArray[np.int64], values: npt.NDArray[np.float
     axes.plot(steps[::thin], smooth[::thin], color=colour, linewidth=1.6, label=label)
 
 
-def held_out(axes: Axes, rows: Sequence[dict[str, Any]], name: str) -> None:
+def held_out(
+    axes: Axes, rows: Sequence[dict[str, Any]], name: str, colour: str = GREEN, label: str = "held out"
+) -> None:
     """A mark after each epoch, where clips are held out."""
     marked = [row for row in rows if name in row]
     if marked:
         steps = [row["step"] for row in marked]
-        axes.plot(steps, column(marked, name), color=GREEN, marker="o", markersize=3, linewidth=1, label="held out")
+        axes.plot(steps, column(marked, name), color=colour, marker="o", markersize=3, linewidth=1, label=label)
 
 
 def reference(axes: Axes, value: float, label: str) -> None:

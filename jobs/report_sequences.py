@@ -23,7 +23,7 @@ def sequence_run_figure(run: Run) -> Image:
         loss, speed = figure.subplots(1, 2, width_ratios=(2.4, 1))
         for name in network["decoders"]:
             curve(loss, steps, column(rows, name), _COLOURS[name], name)
-            held_out(loss, rows, f"held_out_{name}")
+            held_out(loss, rows, f"held_out_{name}", _COLOURS[name], f"{name}, held out")
         for name in ("constant", "floor"):
             reference(loss, float(column(rows, name).mean()), name)
         unit = "nats a frame" if network["output"] == "bernoulli" else "half the squared error a frame"

@@ -4,7 +4,8 @@
 
 Figure 12 of Srivastava et al. 2015: of each class so many training videos are drawn, ten times, and each classifier is
 trained on every draw and tested on the whole test part. One JSON line a classifier and draw goes into FILE; the same
-command goes on where it was stopped. With --fuse NAME, scores on a second set of percepts are averaged in.
+command goes on where it was stopped. With --fuse NAME, scores on a second set of percepts are averaged in, and --init
+names a run for each of the two, as RUN+RUN.
 """
 
 from __future__ import annotations
@@ -50,11 +51,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Task:
-    """What is compared: percepts, the runs that encoders come from, how classifiers are fitted."""
+    """What is compared: percepts, the runs that encoders come from, how classifiers are fitted.
+
+    inits: of each pre-trained classifier a run for every set of percepts. hidden: units where there is no run.
+    """
 
     store: Store
     percepts: tuple[str, ...]
-    runs: tuple[str, ...]
+    inits: tuple[tuple[str, ...], ...]
+    hidden: int
     fit: SequenceFit
     train: Part
     test: Part
@@ -67,6 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--percepts", required=True, help="embeddings to read")
     parser.add_argument("--fuse", help="second embeddings, whose scores are averaged with the first's")
     parser.add_argument("--init", action="append", default=[], metavar="RUN", help="run that an encoder starts from")
+    parser.add_argument("--hidden", type=int, default=256, help="units of LSTMs where no --init says; the paper: 2048")
     parser.add_argument("--per-class", type=int, action="append", required=True, help="videos of a class; 0: all")
     parser.add_argument("--subsets", type=int, default=10, help="draws of each size")
     parser.add_argument("--protocol", help="split [default: the dataset's first]")
@@ -90,11 +96,14 @@ def compare(given: argparse.Namespace) -> None:
     dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
     protocol = resolve_protocol(dataset, given.protocol)
     train, test = (read_part(store, names, protocol, part) for part in ("train", "test"))
-    task = Task(store, names, tuple(given.init), SequenceFit(steps=given.steps, batch=given.batch), train, test)
+    inits = tuple(runs_of(init, names) for init in given.init)
+    fit = SequenceFit(steps=given.steps, batch=given.batch)
+    task = Task(store, names, inits, given.hidden, fit, train, test)
     settings = {"percepts": list(names), "protocol": protocol, "steps": given.steps, "batch": given.batch}
+    settings |= {} if inits else {"hidden": given.hidden}
     for per_class in given.per_class:
         for subset in range(given.subsets if per_class else 1):
-            for classifier in (FRAME, SCRATCH, *(f"lstm from {run}" for run in given.init)):
+            for classifier in (FRAME, SCRATCH, *map(pretrained, inits)):
                 row = {"classifier": classifier, "per_class": per_class, "subset": subset, **settings}
                 if any(row.items() <= there.items() for there in read_lines(given.out)):
                     continue
@@ -116,7 +125,7 @@ def score_draw(task: Task, classifier: str, per_class: int, subset: int) -> dict
     scores: dict[str, npt.NDArray[np.float64]] = {}
     for name in task.percepts:
         torch.manual_seed(subset)
-        net = make_classifier(task, classifier, task.train.videos[name][0].shape[1], torch.tensor(classes))
+        net = make_classifier(task, classifier, name, torch.tensor(classes))
         chosen = [task.train.videos[name][number] for number in drawn]
         fit_sequences(net, chosen, [place[task.train.labels[number]] for number in drawn], fit)
         scores[name] = video_scores(net, task.test.videos[name], fit)
@@ -126,19 +135,35 @@ def score_draw(task: Task, classifier: str, per_class: int, subset: int) -> dict
     return {"top1": top1, "n_train": len(drawn), "n_test": len(truth)}
 
 
-def make_classifier(task: Task, classifier: str, values: int, labels: torch.Tensor) -> Network:
-    """A classifier before its training; one from a run has that run's encoder."""
+def make_classifier(task: Task, classifier: str, percepts: str, labels: torch.Tensor) -> Network:
+    """A classifier of a set of percepts before its training; one from a run has that run's encoder."""
+    values = task.train.videos[percepts][0].shape[1]
     if classifier == FRAME:
         return FrameClassifier(values, labels)
-    run = classifier.removeprefix("lstm from ") if classifier != SCRATCH else (task.runs[0] if task.runs else None)
-    if run is None:
-        return LSTMClassifier(values, LSTMSection(layers=1, input="percepts", output="gaussian"), labels)
+    if not task.inits:
+        section = LSTMSection(hidden=task.hidden, layers=1, input="percepts", output="gaussian")
+        return LSTMClassifier(values, section, labels)
+    runs = next((one for one in task.inits if classifier == pretrained(one)), task.inits[0])
+    run = runs[task.percepts.index(percepts)]
     trained = require_predictor(task.store, run)
     net = LSTMClassifier(values, network_of(trained), labels)
     if classifier != SCRATCH:
         checkpoint = f"runs/{run}/{trained.shards[0].file}"
         load_encoder(net.encoder, load_checkpoint(task.store, checkpoint)["model"])
     return net
+
+
+def pretrained(runs: Sequence[str]) -> str:
+    """The name of the classifier whose encoders come from these runs."""
+    return f"lstm from {'+'.join(runs)}"
+
+
+def runs_of(init: str, percepts: Sequence[str]) -> tuple[str, ...]:
+    """The runs of an --init, one for each set of percepts."""
+    runs = tuple(init.split("+"))
+    if len(runs) != len(percepts):
+        raise MotionpipeError(f"--init {init}: name one run for each of {' and '.join(percepts)}, as RUN+RUN for two")
+    return runs
 
 
 def read_part(store: Store, names: Sequence[str], protocol: str, part: str) -> Part:

@@ -18,11 +18,14 @@ Network = LSTMClassifier | FrameClassifier
 
 @dataclass(frozen=True)
 class SequenceFit:
-    """How a classifier is fitted: Adam, half a cosine. window, stride: frames of a window, and between two [frames]."""
+    """How a classifier is fitted: Adam, half a cosine. window, stride: frames of a window, and between two [frames].
+
+    steps: a pre-trained encoder needs many to fit even few videos, more than one from nothing (LOG.md).
+    """
 
     window: int = 16
     stride: int = 8
-    steps: int = 300
+    steps: int = 1000
     batch: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4

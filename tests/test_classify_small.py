@@ -1,9 +1,11 @@
 """Classifiers from few videos, on percepts that are written as `embed --per frame` writes them."""
 
 import numpy as np
-from motionpipe.jobs.classify_small import Part, Task, main, score_draw, table
+import pytest
+from motionpipe.jobs.classify_small import Part, Task, main, runs_of, score_draw, table
 from motionpipe.pipeline.fit_sequences import SequenceFit
 from motionpipe.pipeline.store import Store
+from motionpipe.schemas.errors import MotionpipeError
 
 
 def part(seed, count, names=("rgb", "flow")):
@@ -18,7 +20,7 @@ def part(seed, count, names=("rgb", "flow")):
 
 
 def test_each_set_is_scored_and_both_together():
-    task = Task(Store.at("."), ("rgb", "flow"), (), SequenceFit(steps=30), part(0, 12), part(1, 10))
+    task = Task(Store.at("."), ("rgb", "flow"), (), 8, SequenceFit(steps=30), part(0, 12), part(1, 10))
     row = score_draw(task, "single frame", per_class=2, subset=0)
     assert (row["n_train"], row["n_test"]) == (4, 10)
     assert set(row["top1"]) == {"rgb", "flow", "fused"}
@@ -29,6 +31,13 @@ def test_each_set_is_scored_and_both_together():
 def test_the_table_has_means_and_spreads():
     rows = [{"classifier": "lstm", "per_class": 4, "top1": {"a": value}} for value in (0.2, 0.4)]
     assert table(rows)[1].split() == ["lstm", "4", "a", "0.300", "±", "0.141", "(2", "draws)"]
+
+
+def test_an_init_names_a_run_for_each_set():
+    assert runs_of("a+b", ("rgb", "flow")) == ("a", "b")
+    for init, sets in (("a", ("rgb", "flow")), ("a+b", ("rgb",))):
+        with pytest.raises(MotionpipeError, match=r"RUN\+RUN"):
+            runs_of(init, sets)
 
 
 def test_a_store_without_percepts_is_one_clear_line(tmp_path, capsys):

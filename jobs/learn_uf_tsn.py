@@ -62,7 +62,8 @@ def _stream_groups(net: nn.Module, job: TrainJob) -> list[dict[str, Any]]:
     return [
         group | {"part": part, "full_rate": rate}
         for part, rate in rates.items()
-        for group in weight_groups(nn.ModuleList(modules[part]), job.loop.weight_decay)
+        # decay is for classifiers: the flow network was trained without
+        for group in weight_groups(nn.ModuleList(modules[part]), 0.0 if part == "flow" else job.loop.weight_decay)
     ]
 
 

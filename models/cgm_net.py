@@ -5,8 +5,8 @@
 
 Map t of the first T - 1 moves frame t onto frame t + 1, which the encoder saw; map T predicts the frame after the clip.
 
-Shapes: B clips, T frames, S side of the crop, s scale, L = S / s, K and k² taps of the HR and LR filters. Any T and
-any H x W instead of S x S will do outside of training.
+Shapes: B clips, T frames, S side of the crop, s scale, L = S / s, K and k² taps of the HR and LR filters. Outside of
+training H x W of any multiples of s may stand for S x S; how well that works is another matter (`LOG.md`).
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ class CgmNet(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = build_encoder(config, classes)
-        self.decoder = MotionDecoder(self.encoder.channels, config)
+        self.decoder = MotionDecoder(stage_channels(self.encoder), config)
         self.context: ContextExtractor | None = None
         self.upsampling: ContextGuidedUpsampling | InterpolatedUpsampling | None = None
         if config.scale > 1 and config.upsampling == "cgmul":
-            self.context = ContextExtractor(config.motion_channels, config.scale)
+            self.context = ContextExtractor(config.motion_channels, config.scale, config.slope)
             self.upsampling = ContextGuidedUpsampling(config)
         elif config.scale > 1 and config.upsampling != "cgmul":
             self.upsampling = InterpolatedUpsampling(config.scale, config.upsampling)
@@ -94,25 +94,32 @@ class CgmNet(nn.Module):
         )
         self.dropout = nn.Dropout3d(dropout)
 
-    def forward(self, clip: Tensor) -> MotionMaps:
-        """Motion maps of clips (B, T, 3, S, S) in [-1, 1]."""
-        features = self.encode(clip)
-        motion, lr = self.decode(clip, features)
-        return MotionMaps(features, lr, self.upsample(clip, motion, lr))
+    def forward(self, clip: Tensor, lr: bool = True, hr: bool = True) -> MotionMaps:
+        """Motion maps of clips (B, T, 3, S, S) in [-1, 1]; kinds that are not wanted are empty, LR may be all the same."""
+        stages = self._stages(clip)
+        none = stages[-1].new_zeros(0)
+        if not lr and not hr:
+            return MotionMaps(stages[-1], none, none)
+        motion, maps_lr = self._decode(clip, stages)
+        return MotionMaps(stages[-1], maps_lr, self.upsample(clip, motion, maps_lr) if hr else none)
 
     def encode(self, clip: Tensor) -> Tensor:
         """F_v of clips (B, T, 3, S, S) in [-1, 1]."""
+        return self._stages(clip)[-1]
+
+    def _stages(self, clip: Tensor) -> list[Tensor]:
+        """Maps of the encoder's stages, F_v last; of SlowFast, F_v alone."""
         # oneDNN's bfloat16 kernel of a 7x7x7 convolution over 4 frames corrupts memory (torch 2.13): not on a CPU
         with torch.autocast("cpu", enabled=False):
-            features: Tensor = self.encoder(normalise(clip.transpose(1, 2), KINETICS_MEAN, KINETICS_STD))
-        return features
+            seen = normalise(clip.transpose(1, 2), KINETICS_MEAN, KINETICS_STD)
+            return self.encoder.stages(seen) if isinstance(self.encoder, ResNet) else [self.encoder(seen)]
 
-    def decode(self, clip: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """F_motion (B, C, T, L, L) and M_LR of a clip and its F_v. ValueError unless scale divides the sides."""
+    def _decode(self, clip: Tensor, stages: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """F_motion (B, C, T, L, L) and M_LR of a clip and its features. ValueError unless scale divides the sides."""
         frames, _, height, width = clip.shape[1:]
         if height % self.config.scale or width % self.config.scale:
             raise ValueError(f"{height}x{width} frames: sides must be multiples of scale = {self.config.scale}")
-        motion, lr = self.decoder(features, (frames, height, width))
+        motion, lr = self.decoder(stages, (frames, height, width))
         return motion, lr
 
     def classify(self, maps: MotionMaps) -> list[Tensor]:
@@ -122,16 +129,9 @@ class CgmNet(nn.Module):
         return [self.encoder.classify(features), *(net(kinds[name]) for name, net in self.actions.items())]
 
     def maps_to_classify(self, clip: Tensor) -> MotionMaps:
-        """What the pipeline classifies: `backbone` the encoder's features, `lr` LR maps as well, `hr` everything.
-
-        What is not needed is not computed, and empty.
-        """
-        features = self.encode(clip)
-        lr = hr = features.new_zeros(0)
-        if self.actions:
-            motion, lr = self.decode(clip, features)
-            hr = self.upsample(clip, motion, lr) if "hr" in self.actions else hr
-        return MotionMaps(features, lr, hr)
+        """What the pipeline classifies: `backbone` the encoder's features, `lr` LR maps as well, `hr` everything."""
+        maps: MotionMaps = self(clip, lr="lr" in self.actions, hr="hr" in self.actions)
+        return maps
 
     def predict(self, clip: Tensor, maps: Tensor, dilation: int = 1) -> Tensor:
         """Each frame's successor by its map, equation 1: clip (B, T, 3, S, S) and maps (B, k², T, S, S)."""
@@ -162,6 +162,11 @@ def build(config: CgmNetSection, classes: int | None = None, dropout: float = 0.
     return CgmNet(config, classes, dropout)
 
 
+def stage_channels(encoder: ResNet | SlowFast) -> tuple[int, ...]:
+    """Channels of what the decoder may see, F_v's last."""
+    return encoder.stage_channels if isinstance(encoder, ResNet) else (encoder.channels,)
+
+
 def build_encoder(config: CgmNetSection, classes: int | None = None) -> ResNet | SlowFast:
     """A new backbone alone, with a linear layer for `classes`."""
     match config.backbone:
@@ -175,13 +180,15 @@ def loss(net: CgmNet, batch: CgmNetBatch) -> dict[str, Tensor]:
     """Scalars of one batch, equation 7; only `loss` carries gradients.
 
     loss = λ_hr · hr + λ1 · lr + λ2 · class, where the paper's λ_hr is 1. hr, lr: Charbonnier error of the predicted
-    frames, [-1, 1]. copy: that of copying each last frame, what hr starts from; next: hr of the frame after the clip
-    alone. All four are absent where no frame is synthesised. class [nats] and accuracy (of the averaged scores): over
-    the labelled clips, 0 where there is none; absent where nothing classifies.
+    frames, [-1, 1]. copy, lr_copy: that of copying each last frame, what they start from; next: hr of the frame after
+    the clip alone. Those of a resolution without weight are absent. class [nats] and accuracy (of the averaged
+    scores): over the labelled clips, 0 where there is none; absent where nothing classifies.
     """
     config, clip = net.config, batch.frames[:, :-1]
-    maps: MotionMaps = net(clip) if config.synthesises else net.maps_to_classify(clip)
-    scalars = _synthesis_errors(net, batch, maps) if config.synthesises else {}
+    wanted = {"lr": config.lambda_lr > 0 and config.scale > 1, "hr": config.lambda_hr > 0}
+    maps: MotionMaps = net(clip, **{name: asked or name in net.actions for name, asked in wanted.items()})
+    scalars = _lr_errors(net, batch, maps.lr) if wanted["lr"] else {}
+    scalars |= _hr_errors(net, batch, maps.hr) if wanted["hr"] else {}
     if config.lambda_class > 0:
         scores = net.classify(maps)
         scalars["class"] = torch.stack([_cross_entropy(one, batch.labels) for one in scores]).mean()
@@ -223,17 +230,24 @@ def fuse(scores: list[Tensor]) -> Tensor:
     return torch.stack([torch.softmax(one.float(), dim=1) for one in scores]).mean(dim=0)
 
 
-def _synthesis_errors(net: CgmNet, batch: CgmNetBatch, maps: MotionMaps) -> dict[str, Tensor]:
-    """hr and lr with gradients, copy and next without."""
-    config, clip, future, follows = net.config, batch.frames[:, :-1], batch.frames[:, 1:], batch.follows
-    predicted = net.predict(clip, maps.hr, config.dilation_hr)
+def _hr_errors(net: CgmNet, batch: CgmNetBatch, maps: Tensor) -> dict[str, Tensor]:
+    """hr with gradients, copy and next without."""
+    clip, future, follows = batch.frames[:, :-1], batch.frames[:, 1:], batch.follows
+    predicted = net.predict(clip, maps, net.config.dilation_hr)
     errors = {"hr": charbonnier(predicted, future, follows)}
-    if config.scale > 1:
-        small = area_downsample(batch.frames, config.scale)
-        errors["lr"] = charbonnier(net.predict(small[:, :-1], maps.lr), small[:, 1:], follows)
     with torch.no_grad():
         errors["copy"] = charbonnier(clip, future, follows)
         errors["next"] = charbonnier(predicted[:, -1:], future[:, -1:], follows[:, -1:])
+    return errors
+
+
+def _lr_errors(net: CgmNet, batch: CgmNetBatch, maps: Tensor) -> dict[str, Tensor]:
+    """lr with gradients, lr_copy without."""
+    small = area_downsample(batch.frames, net.config.scale)
+    clip, future = small[:, :-1], small[:, 1:]
+    errors = {"lr": charbonnier(net.predict(clip, maps), future, batch.follows)}
+    with torch.no_grad():
+        errors["lr_copy"] = charbonnier(clip, future, batch.follows)
     return errors
 
 

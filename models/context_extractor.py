@@ -17,10 +17,10 @@ class ContextExtractor(nn.Module):
     """F_context (N, C, S / scale, S / scale) of frames (N, 3, S, S), for scales 2, 4, 8 and 16.
 
     Scale 2: conv3_x has stride 1. Scales 8 and 16 pool by 2 after conv1, as ResNet-18 does; 16 once more at the end.
-    Every scale has the same parameters.
+    Every scale has the same parameters. slope: of the last stage's activations below zero.
     """
 
-    def __init__(self, channels: int, scale: int) -> None:
+    def __init__(self, channels: int, scale: int, slope: float = 0.0) -> None:
         super().__init__()
         width = channels // 2
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
@@ -32,6 +32,8 @@ class ContextExtractor(nn.Module):
         self.layer2 = nn.Sequential(
             BasicBlock(TWO_D, width, channels, stride), BasicBlock(TWO_D, channels, channels, 1)
         )
+        for block in self.layer2:
+            block.relu = nn.LeakyReLU(slope)
         self.avgpool: nn.Module = nn.AvgPool2d(2) if scale == 16 else nn.Identity()
         initialise(self)
 

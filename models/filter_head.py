@@ -1,4 +1,4 @@
-"""The convolution that predicts filters: it starts at zero, and its step size does not grow with what it sums over."""
+"""The convolution that predicts filters: it starts at zero, and large ones do not leave it at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ class FilterHead(nn.Module):
 
     Adam moves every weight by the learning rate at first, whatever the gradient, so that a plain convolution of
     thousands of inputs leaves the identity at once. The division is the equalised learning rate of Karras et al.,
-    ICLR 2018; it changes nothing but the training.
+    ICLR 2018; it changes nothing but the training. For inputs of one sign a step still grows with √(fan-in). Weight
+    decay acts on the undivided weights, which are large beside their gradients: train without it.
     """
 
     def __init__(self, conv: nn.Conv2d | nn.Conv3d) -> None:

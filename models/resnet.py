@@ -117,14 +117,22 @@ class ResNet(nn.Module):
         self.layer2 = self._stage(layers, 1, 2 * width, 2)
         self.layer3 = self._stage(layers, 2, 4 * width, 2)
         self.layer4 = self._stage(layers, 3, 8 * width, 2)
+        self.stage_channels = tuple(self.channels >> (3 - stage) for stage in range(4))
         self.fc = nn.Linear(self.channels, classes) if classes else None
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, channels, …) of the last stage."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return maps
+        return self.stages(x)[-1]
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """Maps of all four stages; sides are 1/4, 1/8, 1/16 and 1/32 of the input's."""
+        maps = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        found = []
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            maps = stage(maps)
+            found.append(maps)
+        return found
 
     def pool(self, maps: Tensor) -> Tensor:
         """The mean of maps over time and place: (N, channels)."""

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .backward_warp import backward_warp, enlarge_flow
+from .backward_warp import backward_warp, enlarge_flow, stays_inside
 from .flow_consistency import consistent
 from .soft_census import census_error
 from .uf_flow import FINEST, UfFlow
@@ -30,12 +30,12 @@ CONSISTENT_ALPHA, CONSISTENT_SLACK_PX = 0.01, 0.7
 def unsupervised_loss(net: UfFlow, first: Tensor, second: Tensor) -> dict[str, Tensor]:
     """Scalars of pairs (N, 3, H, W) in [0, 1]: `loss`, which carries gradients, and the sums of its terms over levels.
 
-    diff, census, smooth: unweighted. visible: part of the finest level's pixels that are compared. motion: mean length
+    diff, census, smooth: unweighted, 0 where a photometric one has no weight. visible: part of the finest level's pixels that are compared. motion: mean length
     of the finest flow [px of the frame].
     """
     one, two = net.encode(first), net.encode(second)
     there = net.between(one, two)
-    if net.config.occlusion == "none":
+    if net.config.occlusion != "forward-backward":
         return pyramid_loss(net.config, there, first, second)
     back = net.between(two, one)
     ways = (
@@ -56,17 +56,19 @@ def pyramid_loss(
     """The loss of the flows of all levels, the finest first; `back`: those of the other way, for occlusion."""
     terms = {name: first.new_zeros(()) for name in ("diff", "census", "smooth")}
     visible = first.new_ones(())
+    weights = {"diff": config.lambda_diff, "census": config.lambda_census, "smooth": config.lambda_smooth}
     for level, flow in enumerate(flows):
         here = _at_loss_size(config, flow)
         one, two = (_reduce(frames, here.shape[2:]) for frames in (first, second))
         warped = backward_warp(two, here)
-        counted = None if back is None else _seen_twice(here, _at_loss_size(config, back[level]))
+        counted = _counted(config, here, None if back is None else _at_loss_size(config, back[level]))
         if counted is not None and level == 0:
             visible = counted.mean()
-        terms["diff"] = terms["diff"] + photometric_error(one, warped, counted)
-        terms["census"] = terms["census"] + census_error(one, warped, config.census_radii[level], counted)
+        if config.lambda_diff:
+            terms["diff"] = terms["diff"] + photometric_error(one, warped, counted)
+        if config.lambda_census:
+            terms["census"] = terms["census"] + census_error(one, warped, config.census_radii[level], counted)
         terms["smooth"] = terms["smooth"] + smoothness(here, one, config.edge_alpha)
-    weights = {"diff": config.lambda_diff, "census": config.lambda_census, "smooth": config.lambda_smooth}
     total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
     detached = {name: term.detach() for name, term in terms.items()}
     motion = FINEST * flows[0].detach().norm(dim=1).mean()
@@ -103,6 +105,15 @@ def _reduce(frames: Tensor, size: Sequence[int]) -> Tensor:
     """Frames at a level's size: means over its pixels."""
     factor = frames.shape[2] // size[0]
     return frames if factor == 1 else F.avg_pool2d(frames, factor)
+
+
+def _counted(config: UfTsnSection, there: Tensor, back: Tensor | None) -> Tensor | None:
+    """Pixels (N, 1, H, W), 0 or 1, that are compared; None: all. Without the way back, those that stay in the frame."""
+    if config.occlusion == "none":
+        return None
+    if back is None:
+        return stays_inside(there.detach())[:, None].to(there.dtype)
+    return _seen_twice(there, back)
 
 
 def _seen_twice(there: Tensor, back: Tensor) -> Tensor:

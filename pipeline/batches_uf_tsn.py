@@ -72,20 +72,25 @@ def build_batch(
 
 
 def read_pair(clips: RgbSource, sample: TrainSample, ref: ClipRef, config: UfTsnSection) -> Float:
-    """Two frames as one snippet (1, 2, 3, S, S) in [0, 1], up to `farthest` strides and `pan` px apart."""
+    """Two frames as one snippet (1, 2, 3, S, S) in [0, 1], up to `farthest` strides and `pan` px apart.
+
+    Half of the pairs run backwards in time.
+    """
     generator = np.random.default_rng(ref.start)
     apart = config.stride * int(generator.integers(1, config.farthest + 1))
     first = int(generator.integers(max(1, sample.num_frames - apart)))
     frames = _read(clips, sample, [first, min(first + apart, sample.num_frames - 1)], config)
     corner = _corner(frames, config.crop, (ref.crop_y, ref.crop_x))
-    panned = generator.integers(-config.pan, config.pan + 1, 2) * int(generator.random() < 0.5)
+    reach = round(float(config.pan ** generator.random())) if config.pan else 0
+    panned = generator.integers(-reach, reach + 1, 2) * int(generator.random() < 0.5)
     room = np.array(frames.shape[1:3]) - config.crop
     moved = np.clip(corner + panned, 0, room)
     pair = [
         frame[top : top + config.crop, left : left + config.crop]
         for frame, (top, left) in zip(frames, (corner, moved), strict=True)
     ]
-    return _network_input(np.stack(pair), ref.flip)[None]
+    ordered = np.stack(pair[::-1] if generator.random() < 0.5 else pair)
+    return _network_input(ordered, ref.flip)[None]
 
 
 def read_snippets(clips: ClipSource, sample: TrainSample, ref: ClipRef, config: UfTsnSection) -> Float:

@@ -41,6 +41,18 @@ class CgmNetSection(Section):
     decoder_widths: tuple[Width, Width, Width, Width] = Field(
         (256, 256, 128, 128), description="channels after each convolution of the LR motion decoder [count]"
     )
+    lateral: bool = Field(
+        False,
+        description="the decoder also sees the encoder's earlier stages, through 1x1x1 convolutions; the paper's sees "
+        "the last alone, 1/32 of the frame, through which a small crop's motion hardly passes",
+    )
+    slope: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="of the activations of the decoder and of the context's last stage below zero; with 0, ReLU as in "
+        "the paper, these features may all die, and the maps stay the identity",
+    )
     motion_channels: int = Field(
         128, ge=2, le=1024, multiple_of=2, description="channels C of the motion and of the context features [count]"
     )
@@ -89,6 +101,8 @@ class CgmNetSection(Section):
     @model_validator(mode="after")
     def _backbone_fits(self) -> CgmNetSection:
         if self.backbone.startswith("slowfast"):
+            if self.lateral:
+                raise ValueError(f"lateral reads the stages of a ResNet; {self.backbone} is two pathways")
             if self.clip_frames % ALPHA:
                 raise ValueError(f"{self.backbone}: clip_frames must be a multiple of {ALPHA}")
             if self.backbone_width % BETA_INVERSE:
@@ -100,7 +114,7 @@ class CgmNetSection(Section):
     @property
     def synthesises(self) -> bool:
         """Whether frames are synthesised in training."""
-        return self.lambda_hr > 0 or self.lambda_lr > 0
+        return self.lambda_hr > 0 or (self.lambda_lr > 0 and self.scale > 1)
 
     @property
     def dilation_hr(self) -> int:

@@ -59,10 +59,10 @@ class UfTsnSection(Section):
         description="level: each level's loss at its own size, 1/4, 1/8, … of the frame; full: its flow enlarged four "
         "times, so that the finest is compared at the frame's size",
     )
-    occlusion: Literal["none", "forward-backward"] = Field(
+    occlusion: Literal["none", "border", "forward-backward"] = Field(
         "none",
-        description="forward-backward: flow is computed both ways, and pixels where the two do not cancel or that "
-        "leave the frame count in no photometric loss",
+        description="border: pixels that leave the frame count in no photometric loss; forward-backward: flow is "
+        "computed both ways, and pixels where the two do not cancel do not count either (stage flow; joint: as border)",
     )
     frame_short_side: int = Field(
         256, ge=32, le=2160, description="stored frames are reduced to this before the crop, never enlarged [px]"
@@ -79,7 +79,8 @@ class UfTsnSection(Section):
         ge=0,
         le=1000,
         description="flow: the second crop of half of the pairs is displaced by up to so much along each axis, as if "
-        "the camera had panned, so that there is motion to learn from where recordings stand still [px]",
+        "the camera had panned, so that there is motion to learn from; the bound itself is drawn from 1 to this, its "
+        "logarithm evenly, so that most pans are small [px]",
     )
     segments: int = Field(3, ge=1, le=64, description="equal parts of a recording, a snippet of each a clip [count]")
     stack: int = Field(5, ge=1, le=32, description="flows L of a temporal snippet, of L + 1 frames [count]")

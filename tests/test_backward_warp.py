@@ -1,6 +1,6 @@
 import pytest
 import torch
-from motionpipe.models.backward_warp import backward_warp, enlarge_flow
+from motionpipe.models.backward_warp import backward_warp, enlarge_flow, stays_inside
 from motionpipe.models.warping import Warp
 
 
@@ -48,3 +48,16 @@ def test_enlarged_flow_counts_the_larger_pixels():
     assert large.shape == (1, 2, 16, 24)
     assert large[0, 0].unique().tolist() == [6]
     assert large[0, 1].unique().tolist() == [-8]
+
+
+def test_features_of_eight_bits_are_drawn_from_the_same_places():
+    second = torch.arange(80.0).expand(1, 1, 4, 80)
+    flow = torch.tensor([0.3, 0.0]).view(1, 2, 1, 1).expand(1, 2, 4, 80)
+    drawn = backward_warp(second.bfloat16(), flow)
+    torch.testing.assert_close(drawn[..., :79], second[..., :79] + 0.3, atol=1e-4, rtol=0)
+
+
+def test_pixels_stay_inside_up_to_the_last():
+    flow = torch.zeros(1, 2, 3, 4)
+    flow[:, 0, :, 0], flow[:, 0, :, 2], flow[:, 1, 2] = 3, 1.5, 0.1
+    assert stays_inside(flow)[0].tolist() == [[True, True, False, True], [True, True, False, True], [False] * 4]

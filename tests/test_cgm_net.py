@@ -117,7 +117,21 @@ def test_a_tiny_batch_is_learned_far_beyond_copying():
     assert out["next"] < 0.4 * out["copy"]
 
 
-@pytest.mark.parametrize("fields", [{}, {"upsampling": "bilinear"}, {"scale": 1, "pipeline": "hr"}], ids=str)
+def test_what_has_no_weight_is_neither_computed_nor_touched():
+    net, batch = net_of(tiny(lambda_class=10.0, lambda_hr=0.0, pipeline="lr"), 3), moving_squares(labels=[0, 2])
+    out = loss(net, batch)
+    out["loss"].backward()
+    assert {"lr", "lr_copy", "class"} <= set(out)
+    assert "hr" not in out
+    assert out["lr"] == out["lr_copy"]  # maps begin as the identity
+    assert all(p.grad is None for module in (net.context, net.upsampling) for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"upsampling": "bilinear"}, {"scale": 1, "pipeline": "hr"}, {"lateral": True, "slope": 0.1}],
+    ids=str,
+)
 def test_every_parameter_learns(fields):
     config = tiny(lambda_class=10.0, **fields)
     net, batch = net_of(config, 3), moving_squares(labels=[0, 2])
@@ -215,7 +229,7 @@ def test_scores_are_averaged_over_what_the_pipeline_names(pipeline, heads):
 )
 def test_scoring_computes_only_what_the_pipeline_needs(pipeline, modules):
     net, ran = net_of(tiny(lambda_class=10.0, pipeline=pipeline), 3).eval(), []
-    for name, module in net.named_children():
+    for name, module in (*net.named_children(), ("encoder", net.encoder.layer4)):
         module.register_forward_hook(lambda module, args, out, name=name: ran.append(name))
     with torch.no_grad():
         scores(net, torch.zeros(1, 4, 3, 32, 32))

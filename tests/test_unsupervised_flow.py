@@ -92,6 +92,24 @@ def test_pixels_that_leave_the_frame_or_are_covered_do_not_count():
     assert pyramid_loss(config, right, first, second, right)["visible"].item() == 0
 
 
+def test_pixels_beyond_the_frame_do_not_count_without_the_way_back_either():
+    first = torch.rand(1, 3, 64, 64, generator=rng())
+    second = torch.cat((torch.zeros(1, 3, 64, 16), first[..., :48]), dim=3)  # all moves 16 px to the right
+    right = [torch.tensor([4.0 / 2**n, 0]).view(1, 2, 1, 1).expand(1, 2, 16 >> n, 16 >> n) for n in range(4)]
+    errors = {
+        occlusion: pyramid_loss(UfTsnSection(**TINY, loss_size="full", occlusion=occlusion), right, first, second)
+        for occlusion in ("none", "border")
+    }
+    assert errors["border"]["visible"].item() == pytest.approx(48 / 64)
+    assert errors["border"]["diff"] < 1e-5 < errors["none"]["diff"]
+
+
+def test_a_term_without_weight_is_not_computed():
+    config = UfTsnSection(**TINY, lambda_census=0)
+    first, second = torch.rand(2, 2, 3, 64, 64, generator=rng())
+    assert pyramid_loss(config, flows(config), first, second)["census"].item() == 0
+
+
 @pytest.mark.parametrize(
     "fields", [{}, {"occlusion": "forward-backward"}, {"multi_scale": False}, {"cost_volume": False}]
 )

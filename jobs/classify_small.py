@@ -99,8 +99,11 @@ def compare(given: argparse.Namespace) -> None:
     inits = tuple(runs_of(init, names) for init in given.init)
     fit = SequenceFit(steps=given.steps, batch=given.batch)
     task = Task(store, names, inits, given.hidden, fit, train, test)
+    begun = {
+        run: require_fit(store, protocol, run, name) for runs in inits for run, name in zip(runs, names, strict=True)
+    }
     settings = {"percepts": list(names), "protocol": protocol, "steps": given.steps, "batch": given.batch}
-    settings |= {} if inits else {"hidden": given.hidden}
+    settings |= {"inits": begun} if begun else {"hidden": given.hidden}
     for per_class in given.per_class:
         for subset in range(given.subsets if per_class else 1):
             for classifier in (FRAME, SCRATCH, *map(pretrained, inits)):
@@ -112,7 +115,7 @@ def compare(given: argparse.Namespace) -> None:
                 with given.out.open("a") as stream:
                     stream.write(json.dumps(row) + "\n")
                 print(json.dumps(row), flush=True)
-    print("\n".join(table(read_lines(given.out))))
+    print("\n".join(table([row for row in read_lines(given.out) if settings.items() <= row.items()])))
 
 
 def score_draw(task: Task, classifier: str, per_class: int, subset: int) -> dict[str, Any]:
@@ -156,6 +159,19 @@ def make_classifier(task: Task, classifier: str, percepts: str, labels: torch.Te
 def pretrained(runs: Sequence[str]) -> str:
     """The name of the classifier whose encoders come from these runs."""
     return f"lstm from {'+'.join(runs)}"
+
+
+def require_fit(store: Store, protocol: str, run: str, percepts: str) -> str:
+    """The hash of a run that a classifier of these percepts may begin from; one clear error where it may not."""
+    trained = require_predictor(store, run)
+    network = network_of(trained)
+    if network.percepts != percepts:
+        raise MotionpipeError(f"--init {run}: learned from {network.percepts or network.input}, not from {percepts}")
+    plan = planned_by_recording(store)
+    seen = recordings_in(plan, trained.identity.data["protocol"], "train") & recordings_in(plan, protocol, "test")
+    if seen:
+        raise MotionpipeError(f"--init {run}: was trained on {len(seen)} test recordings of {protocol}")
+    return trained.hash
 
 
 def runs_of(init: str, percepts: Sequence[str]) -> tuple[str, ...]:

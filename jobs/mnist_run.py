@@ -31,6 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "hidden": 2048,
     "layers": 2,
     "peephole": True,
+    "start": "orthogonal",
     "input_frames": 10,
     "future_frames": 10,
     "truth_share": 1.0,
@@ -42,7 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "weight_decay": 0.0,
     "warmup": 0.02,
     "grad_clip": 1.0,
-    "precision": "float32",
+    "precision": "bf16",
     "seed": 0,
 }
 """Sizes of the paper; a modern optimiser whose rate rises over `warmup` and falls along half a cosine."""
@@ -105,7 +106,9 @@ def train_run(
     at = _restore(run, net, optimiser)
     progress = torch.zeros((), device=device)
     step: Step = partial(_step, net, optimiser, settings, progress)
-    if run.graph:
+    if not run.graph:
+        _make_plain(optimiser)
+    else:
         _make_recordable(optimiser, device)
         step = GraphedStep(step)
     begun, last_save, last_test = at.step, at.seconds, at.seconds
@@ -188,6 +191,17 @@ def _make_recordable(optimiser: torch.optim.Optimizer, device: torch.device) -> 
         state["step"] = state["step"].to(device)
 
 
+def _make_plain(optimiser: torch.optim.Optimizer) -> None:
+    """The step size and Adam's count are numbers of the processor again where a checkpoint came from a CUDA graph."""
+    for group in optimiser.param_groups:
+        group["lr"] = float(group["lr"])
+        if "capturable" in group:
+            group["capturable"] = False
+    for state in optimiser.state.values():
+        if "step" in state:
+            state["step"] = state["step"].cpu()
+
+
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     for group in optimiser.param_groups:
         if isinstance(group["lr"], Tensor):
@@ -197,7 +211,7 @@ def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 
 def _seed(seed: int, step: int) -> int:
-    return (seed << 40) + step
+    return (seed * 1_000_003 + step) % (1 << 63)
 
 
 def _count_from(first: int) -> Iterator[int]:

@@ -15,7 +15,7 @@ from ..models.lstm import SequenceBatch
 from ..pipeline.artefacts import SHARDS, read_manifest
 from ..pipeline.clip_plan import ClipRef, TrainSample
 from ..pipeline.frame_input import RGB_MEAN, RGB_STD
-from ..pipeline.hidden_activity import activity_picture, hidden_activity
+from ..pipeline.hidden_activity import activity_picture, hidden_activity, run_on
 from ..pipeline.moving_mnist import SIDE
 from ..pipeline.plan import read_plan
 from ..pipeline.png import animated_png_bytes, png_bytes
@@ -35,7 +35,6 @@ from .trace import find_planned
 from .train_data import learner_of, network_of
 
 SHOWN = 3
-RUN_ON = 100
 """Frames that the future decoder runs on, to see what its units do."""
 _PATCH_ZOOM = 2
 
@@ -105,13 +104,15 @@ def predict_sequences(store: Store, run: str, key: str | None, start: int | None
 
 
 def draw_activity(predictor: SequencePredictor) -> str:
-    """Hidden units of the future decoder run on to 100 frames, those of the run's untrained weights below."""
+    """Hidden units of the future decoder run on, those of the run's untrained weights below."""
     store, run, network = predictor.store, predictor.run, predictor.network
     untrained = load_checkpoint(store, RunFiles(store, run).initial())["model"]
     nets: tuple[Any, Any] = (predictor.net, learner_of(require_predictor(store, run)).restore(network, untrained))
     first = ClipRef(0, 0, 0.5, 0.5, flip=False)
     seen = SequenceBatch(torch.from_numpy(predictor.source.read(predictor.samples[0], first, frames_needed(network))))
-    image = activity_picture([hidden_activity(net, seen, RUN_ON) for net in nets], network.future_frames)
+    image = activity_picture(
+        [hidden_activity(net, seen, run_on(network.future_frames)) for net in nets], network.future_frames
+    )
     name = f"report/predictions/{run}-activity.png"
     store.write_bytes(name, png_bytes(image))
     return name

@@ -15,6 +15,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ import torch
 
 from ..models import lstm
 from ..pipeline.batches_lstm import DigitBatches
-from ..pipeline.hidden_activity import activity_picture, hidden_activity
+from ..pipeline.hidden_activity import activity_picture, hidden_activity, run_on
 from ..pipeline.idx_files import find_idx, read_idx
 from ..pipeline.moving_mnist import SIDE, TEST_SEQUENCES, MovingMnist, fixed_test_set
 from ..pipeline.png import animated_png_bytes, png_bytes
@@ -54,7 +55,15 @@ PUBLISHED = {
 """Table 2: nats a frame of the ten future frames."""
 TEST_BATCH = 100
 SHOWN = 4
-RUN_ON = 100
+CHOICES: dict[str, tuple[str, ...]] = {
+    "start": ("released", "orthogonal"),
+    "output": ("bernoulli", "gaussian"),
+    "optimiser": ("adam", "momentum"),
+    "precision": ("float32", "bf16"),
+}
+LEAST = {"hidden": 1, "layers": 1, "input_frames": 1, "future_frames": 1, "batch": 1, "seed": 0}
+NUM_FRAMES = MovingMnist.num_frames
+SHARES = ("truth_share", "truth_share_end")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,11 +73,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for runs and results.jsonl")
     parser.add_argument("--variant", action="append", required=True, choices=sorted(VARIANTS))
     parser.add_argument(
-        "--minutes", type=float, help="end training of each variant after so long; the rate falls by it"
+        "--minutes", type=positive(float), help="end training of each variant after so long; the rate falls by it"
     )
-    parser.add_argument("--steps", type=int, help="end it after so many steps instead")
-    parser.add_argument("--test-sequences", type=int, default=TEST_SEQUENCES, help="of the fixed test set")
-    parser.add_argument("--readers", type=int, default=1, help="threads that make sequences ahead")
+    parser.add_argument("--steps", type=positive(int), help="end it after so many steps instead")
+    parser.add_argument("--test-sequences", type=positive(int), default=TEST_SEQUENCES, help="of the fixed test set")
+    parser.add_argument("--readers", type=int, default=1, help="threads that make sequences ahead; none with --graph")
     parser.add_argument(
         "--pause-after",
         type=float,
@@ -90,6 +99,19 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
     return 0
+
+
+def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    """A number above 0 of a command line."""
+
+    def number(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < math.inf:
+            raise ValueError
+        return value
+
+    number.__name__ = f"positive {kind.__name__}"  # argparse says it
+    return number
 
 
 def experiment(given: argparse.Namespace) -> None:
@@ -153,10 +175,11 @@ def draw(net: lstm.LSTMNet, test: DigitBatches, folder: Path) -> None:
 
 
 def draw_activity(net: lstm.LSTMNet, settings: dict[str, Any], test: DigitBatches, folder: Path) -> None:
-    """Hidden units of the future decoder run on to 100 frames: above of the trained network, below of a random one."""
+    """Hidden units of the future decoder run on: above of the trained network, below of a random one."""
     torch.manual_seed(settings["seed"])
     random = lstm.build(net.config, SIDE * SIDE).to(test.images.device)
-    activities = [hidden_activity(each, test.batch(0, 1), RUN_ON) for each in (net, random)]
+    steps = run_on(net.config.future_frames)
+    activities = [hidden_activity(each, test.batch(0, 1), steps) for each in (net, random)]
     (folder / "activity.png").write_bytes(png_bytes(activity_picture(activities, net.config.future_frames)))
 
 
@@ -181,7 +204,23 @@ def changed_settings(assignments: list[str]) -> dict[str, Any]:
             settings[name] = json.loads(value) if kind is bool else kind(value)
         except ValueError as error:
             raise MotionpipeError(f"--set {text}: {name} is a {kind.__name__}") from error
+    _require_sense(settings)
     return settings
+
+
+def _require_sense(settings: dict[str, Any]) -> None:
+    for name, choices in CHOICES.items():
+        if settings[name] not in choices:
+            raise MotionpipeError(f"--set {name}={settings[name]}: expected {' or '.join(choices)}")
+    for name, least in LEAST.items():
+        if settings[name] < least:
+            raise MotionpipeError(f"--set {name}={settings[name]}: expected {least} or more")
+    for name in SHARES:
+        if not 0 <= settings[name] <= 1:
+            raise MotionpipeError(f"--set {name}={settings[name]}: expected a share from 0 to 1")
+    frames = settings["input_frames"] + settings["future_frames"]
+    if frames > NUM_FRAMES:
+        raise MotionpipeError(f"{frames} frames, input and future, are more than the {NUM_FRAMES} of a test sequence")
 
 
 def summary_lines(rows: list[dict[str, Any]]) -> list[str]:

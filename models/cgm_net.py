@@ -95,7 +95,7 @@ class CgmNet(nn.Module):
         self.dropout = nn.Dropout3d(dropout)
 
     def forward(self, clip: Tensor, lr: bool = True, hr: bool = True) -> MotionMaps:
-        """Motion maps of clips (B, T, 3, S, S) in [-1, 1]; kinds that are not wanted are empty, LR may be all the same."""
+        """Motion maps of clips (B, T, 3, S, S) in [-1, 1]; HR maps take LR maps; what is not wanted is empty."""
         stages = self._stages(clip)
         none = stages[-1].new_zeros(0)
         if not lr and not hr:

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from .lstm_start import expect_ink, start_orthogonal
 from .peephole_lstm import WEIGHT_RANGE, PeepholeLSTM, State
 
 if TYPE_CHECKING:
@@ -170,7 +171,14 @@ class LSTMNet(nn.Module):
 
 def build(config: LSTMSection, values: int) -> LSTMNet:
     """A new network for frames of so many values; its weights follow from the state of torch's generator."""
-    return LSTMNet(values, config)
+    net = LSTMNet(values, config)
+    if config.start == "orthogonal":
+        start_orthogonal(net)
+        for decoder in net.decoders.values():
+            assert isinstance(decoder, Decoder)
+            if decoder.bernoulli:
+                expect_ink(decoder.readout)
+    return net
 
 
 def targets_of(frames_BTD: Tensor, decoder: str, config: LSTMSection) -> Tensor:
@@ -195,7 +203,8 @@ def loss(
     """Scalars of one batch, a frame each, summed over its values; only `loss` carries gradients.
 
     loss: the decoders' losses added up. reconstruction, future: each by itself, [nats] or half a squared error.
-    floor: the future's loss of a perfect prediction (grey targets are not free). constant: that of the mean value.
+    floor: the loss of a perfect prediction (grey targets are not free), constant: that of the mean value; of the
+    future, or of the reconstruction where that is all.
     In training mode conditional decoders are told the truth, or a share of it that follows the `progress` of the run;
     in evaluation mode they run freely.
     """
@@ -205,7 +214,7 @@ def loss(
         name: frame_loss(frames, targets_of(batch.frames, name, core.config), core.config)
         for name, frames in made.items()
     }
-    targets = targets_of(batch.frames, core.config.decoders[-1], core.config)
+    targets = targets_of(batch.frames, "future" if "future" in made else "reconstruction", core.config)
     return {
         "loss": torch.stack(list(scalars.values())).sum(),
         **{name: value.detach() for name, value in scalars.items()},

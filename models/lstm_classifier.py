@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .lstm import Stack
+from .lstm_start import start_orthogonal
 from .peephole_lstm import WEIGHT_RANGE
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class LSTMClassifier(nn.Module):
     def __init__(self, values: int, config: LSTMSection, labels: Tensor, dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder = Stack(values, config)
+        if config.start == "orthogonal":
+            start_orthogonal(self.encoder)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(config.hidden, len(labels))
         nn.init.uniform_(self.head.weight, -WEIGHT_RANGE, WEIGHT_RANGE)

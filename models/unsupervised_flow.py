@@ -30,8 +30,8 @@ CONSISTENT_ALPHA, CONSISTENT_SLACK_PX = 0.01, 0.7
 def unsupervised_loss(net: UfFlow, first: Tensor, second: Tensor) -> dict[str, Tensor]:
     """Scalars of pairs (N, 3, H, W) in [0, 1]: `loss`, which carries gradients, and the sums of its terms over levels.
 
-    diff, census, smooth: unweighted, 0 where a photometric one has no weight. visible: part of the finest level's pixels that are compared. motion: mean length
-    of the finest flow [px of the frame].
+    diff, census, smooth: unweighted, 0 where a photometric one has no weight. visible: part of the finest level's
+    pixels that are compared. motion: mean length of the finest flow [px of the frame].
     """
     one, two = net.encode(first), net.encode(second)
     there = net.between(one, two)

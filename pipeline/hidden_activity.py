@@ -11,8 +11,14 @@ import torch
 
 from ..models.lstm import LSTMNet, SequenceBatch
 
+RUN_ON = 100
 _GAP = 4
 _ZOOM = 3
+
+
+def run_on(trained_for: int) -> int:
+    """Frames that a predictor of so many is run on for: 100, or twice as many where that is more."""
+    return max(RUN_ON, 2 * trained_for)
 
 
 @torch.inference_mode()

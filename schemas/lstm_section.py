@@ -24,6 +24,11 @@ class LSTMSection(Section):
     hidden: int = Field(2048, ge=1, le=65_536, description="units of each layer [count]")
     layers: int = Field(2, ge=1, le=8, description="LSTM layers of the encoder and of each decoder [count]")
     peephole: bool = Field(True, description="gates see the memory")
+    start: Literal["released", "orthogonal"] = Field(
+        "released",
+        description="released: weights uniform in ±0.01, biases 0; orthogonal: orthogonal recurrent weights, forget "
+        "bias 1, Xavier otherwise, and pixels expected black: learns in far fewer steps",
+    )
     input_frames: int = Field(10, ge=1, le=1000, description="frames that the encoder reads [count]")
     future_frames: int = Field(10, ge=1, le=1000, description="frames after these that are predicted [count]")
     truth_share: Probability = Field(

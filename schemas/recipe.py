@@ -266,7 +266,7 @@ class EmbedSection(Section):
     """Which clips are embedded and how."""
 
     per: Literal["clip", "frame"] = Field("clip", description="a row for each clip, or for each single frame")
-    num_clips: int = Field(10, ge=1, le=1000, description="evenly spaced clips (or frames) of a sample [count]")
+    num_clips: int = Field(10, ge=1, le=100_000, description="evenly spaced clips (or frames) of a sample [count]")
     clip_frames: int = Field(8, ge=1, le=256, description="frames of a clip, one flow step apart [count]")
     pool_grid: int = Field(
         1, ge=1, le=7, description="hidden maps are averaged to a grid of this side; 1 = global average"

@@ -37,7 +37,7 @@ def run(digits, out, *words):
 
 def test_the_defaults_are_those_of_the_recipe():
     fields = {name: value for name, value in DEFAULTS.items() if name in LSTMSection.model_fields}
-    assert LSTMSection.model_validate(fields) == LSTMSection()
+    assert LSTMSection.model_validate(fields) == LSTMSection(start="orthogonal")
     for variant in VARIANTS.values():
         LSTMSection.model_validate(variant)
     assert set(PUBLISHED) < set(VARIANTS)
@@ -152,3 +152,34 @@ def test_a_graph_of_the_step_learns_what_the_step_learns(digits, tmp_path):
         assert run(digits, tmp_path / name, "--variant", "composite", "--steps", "20", *words) == 0
     rows = [json.loads((tmp_path / name / "results.jsonl").read_text()) for name in ("eager", "graph")]
     assert rows[0]["test"]["future"]["loss"] == pytest.approx(rows[1]["test"]["future"]["loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("optimiser=Adam", "adam or momentum"),
+        ("precision=bfloat16", "float32 or bf16"),
+        ("output=foo", "bernoulli or gaussian"),
+        ("start=paper", "released or orthogonal"),
+        ("seed=-1", "0 or more"),
+        ("batch=0", "1 or more"),
+        ("truth_share_end=2", "from 0 to 1"),
+        ("future_frames=11", "21 frames"),
+    ],
+)
+def test_settings_that_make_no_sense_are_one_line(digits, tmp_path, capsys, assignment, words):
+    assert run(digits, tmp_path / "o", "--variant", "future", "--steps", "1", "--set", assignment) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("words", [("--steps", "0"), ("--minutes", "-1"), ("--test-sequences", "0", "--steps", "1")])
+def test_budgets_are_positive(digits, tmp_path, words):
+    with pytest.raises(SystemExit) as ended:
+        run(digits, tmp_path / "o", "--variant", "future", *words)
+    assert ended.value.code == 2
+
+
+def test_a_large_seed_draws_shares_too(digits, tmp_path):
+    words = ("--set", "seed=20261120", "--set", "truth_share_end=0", "--steps", "2")
+    assert run(digits, tmp_path / "o", "--variant", "conditional-future", *words) == 0

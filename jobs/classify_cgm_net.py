@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from ..pipeline.store import Store
 from ..schemas.cgm_net import CgmNetSection
@@ -12,8 +15,11 @@ from .begin_from import Init, find_init, require_same
 from .cgm_net_table import echo_costs
 from .ground import Ground, classifier, learned_samples, open_shards, require_classes
 from .learn_cgm_net import needs_motion
+from .learners import LEARNERS
 from .options import RunOptions
-from .pretrain_cgm_net import clip_steps
+from .pretrain_cgm_net import clip_steps, require_batch
+from .public_weights import weights_stated
+from .recipe_files import first_problem
 from .run_training import run_training
 from .stage import StageResult
 from .train_job import LoopOptions
@@ -27,14 +33,24 @@ makes motion maps."""
 
 
 def classify_cgm_net(
-    store: Store, recipe: Recipe, init: str, run: str, options: RunOptions, loop: LoopOptions
+    store: Store,
+    recipe: Recipe,
+    init: str,
+    run: str,
+    options: RunOptions,
+    loop: LoopOptions,
+    weights: Path | None = None,
 ) -> StageResult:
-    """Train the classifier `run` on the labelled training part; `init`: a run, STORE:RUN, or "none"."""
+    """Train the classifier `run` on the labelled training part; `init`: a run, STORE:RUN, or "none".
+
+    weights: a file of public weights that the encoder or the context extractor begins with instead.
+    """
     if recipe.finetune.pool_grid != 1:
         raise MotionpipeError("cgm-net averages over the whole picture: finetune.pool_grid must be 1")
     shards, protocol = open_shards(store, recipe, recipe.finetune, options)
     begun = find_init(store, init, recipe.train.model)
     network = classifying(recipe)
+    require_batch(network, recipe.finetune)
     if begun:
         require_fit(network, begun)
     steps = clip_steps(network)
@@ -44,7 +60,10 @@ def classify_cgm_net(
     echo_costs(network, len(labels))
     resolved = recipe.model_copy(update={"cgm_net": network})
     ground = Ground(store, run, shards, protocol, resolved, network, network.model_dump(mode="json"), steps)
-    job, artefact = classifier(ground, labels, begun)
+    told, given = weights_stated(weights)
+    job, artefact = classifier(ground, labels, begun, data=told, **given)
+    if given:  # a file that does not fit is told before anything of the run is written
+        LEARNERS[job.learner].build(job)
     return run_training(job, samples, artefact, options, loop)
 
 
@@ -56,7 +75,12 @@ def classifying(recipe: Recipe) -> CgmNetSection:
         "clip_frames": finetune.clip_frames,
         "flip": finetune.flip,
     }
-    return CgmNetSection.model_validate(config.model_dump() | changed)
+    if config.scale == 1 and "pipeline" not in config.model_fields_set:
+        changed["pipeline"] = "hr"  # there are no LR maps
+    try:
+        return CgmNetSection.model_validate(config.model_dump() | changed)
+    except ValidationError as error:
+        raise MotionpipeError(f"the classifier of [cgm_net] and [finetune]: {first_problem(error)}") from error
 
 
 def require_fit(network: CgmNetSection, init: Init) -> None:

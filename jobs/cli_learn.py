@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     "--weights",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     default=None,
-    help="uf-tsn: an image classifier's weights (torchvision's names) that the stream's ResNet starts from.",
+    help="uf-tsn: an image classifier's weights (torchvision's names) that the stream's ResNet starts from. cgm-net: "
+    "those of a 3D network (names of 3D-ResNets-PyTorch) for the encoder, or of a ResNet-18 for the context extractor.",
 )
 @click.option("--codebook", "book", default=None, help="pretrain: codebook to read.")
 @click.option(
@@ -94,8 +95,10 @@ def train_cluster(
         from .train_uf_tsn import Start, train_uf_tsn
 
         return train_uf_tsn(store, chosen, Start(init, weights), run_name, options, loop)
-    if stage is not None or stream is not None or weights is not None:
-        raise click.UsageError("--stage, --stream and --weights are for --model uf-tsn")
+    if stage is not None or stream is not None:
+        raise click.UsageError("--stage and --stream are for --model uf-tsn")
+    if weights is not None and chosen.train.model != "cgm-net":
+        raise click.UsageError("--weights is for --model uf-tsn and cgm-net")
     if (task == "classify") != (init is not None):
         raise click.UsageError("--task classify needs --init RUN, STORE:RUN or none, and no other task takes it")
     if init is not None:
@@ -103,10 +106,10 @@ def train_cluster(
             raise click.UsageError("--codebook is for pre-training; a classifier reads none")
         from .finetune import finetune
 
-        return finetune(store, chosen, init, run_name, options, loop)
+        return finetune(store, chosen, init, run_name, options, loop, weights)
     from .train import train_cluster as run
 
-    return run(store, chosen, book, run_name, options, loop)
+    return run(store, chosen, book, run_name, options, loop, weights)
 
 
 @click.command()

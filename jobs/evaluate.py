@@ -37,7 +37,7 @@ from .progress import Progress
 from .ray_map import map_shards
 from .run_files import RunFiles, load_checkpoint
 from .stage import StageResult, open_artefact
-from .train_data import flow_of, labelled_samples, learner_of, network_of
+from .train_data import flow_of, labelled_samples, learner_of, network_of, with_stored_flow
 
 MADE_BY = "motionpipe train-cluster --task classify --init … --name …"
 
@@ -85,14 +85,16 @@ def evaluate_quietly(
     run = run or only_classifier(store)
     trained = read_manifest(store, RunFiles(store, run).folder, MADE_BY)
     if trained.identity.stage != "finetune":
-        raise MotionpipeError(f"run {run} was pre-trained and names no classes; fine-tune it: {MADE_BY}")
+        raise MotionpipeError(
+            f"run {run} was pre-trained; what is scored here is trained with --task classify: {MADE_BY}"
+        )
     if recipe.evaluate.crops > 1 and learner_of(trained).show_crops is None:
         raise MotionpipeError(f"run {run} has no protocol of {recipe.evaluate.crops} crops; set evaluate.crops=1")
     asked = protocol or trained.identity.data["protocol"]
     scored = scored_protocol(store, shards.identity.data["dataset"], asked, run, trained)
     if scored.leak and not allow_leak:
         raise MotionpipeError(f"{scored.leak}; pass --allow-leak to score it all the same")
-    folder = f"evaluations/{run}/{scored.name}"
+    folder = f"evaluations/{run}/{place_of(scored.name, recipe.evaluate.crops)}"
     identity = Identity(
         stage="evaluate",
         section=recipe.evaluate.model_dump(mode="json", include={"num_clips", "crops", "average"}),
@@ -116,11 +118,17 @@ def evaluate_quietly(
     return StageResult(folder, {}, time.monotonic() - start, not finished, code, record)
 
 
+def place_of(protocol: str, crops: int) -> str:
+    """The name of an evaluation's folder: figures of ten crops stand beside those of one."""
+    return protocol if crops == 1 else f"{protocol}-{crops}-crops"
+
+
 def _test_samples(store: Store, shards: Manifest, protocol: str, trained: Manifest) -> dict[int, list[TrainSample]]:
     """Labelled samples of the test part that the network can see, by shard."""
     modality, flow = learner_of(trained).modality(network_of(trained)), flow_of(trained)
     by_shard: dict[int, list[TrainSample]] = {}
-    for sample in labelled_samples(store, shards, protocol, "test", modality, flow):
+    labelled = labelled_samples(store, shards, protocol, "test", modality, flow)
+    for sample in with_stored_flow(store, network_of(trained), labelled):
         by_shard.setdefault(sample.shard, []).append(sample)
     return by_shard
 
@@ -196,7 +204,7 @@ def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> 
     section, data = task.trained.identity.section, task.trained.identity.data
     settings = settings_hash(section | {"network": data["network"], "init": data["init_settings"]})
     about = {"run": task.run, "init": init, "init_protocol": data["init_protocol"], "seed": section["seed"]}
-    about["n_train"] = _recordings_learned_from(task)
+    about |= {"n_train": _recordings_learned_from(task), "crops": task.section.crops}
     write_figures(task.store, folder, protocol, scored, data["labels"], about | {"settings": settings})
 
 
@@ -255,7 +263,12 @@ def finish(store: Store, folder: str, names: Sequence[str], identity: Identity, 
 
 
 def evaluations(store: Store, protocol: str) -> list[dict[str, Any]]:
-    """Figures of all finished evaluations on a protocol."""
-    places = (f"evaluations/{run}/{protocol}" for run in store.list("evaluations"))
+    """Figures of all finished evaluations on a protocol, of any number of crops."""
+    places = (
+        f"evaluations/{run}/{place}"
+        for run in store.list("evaluations")
+        for place in store.list(f"evaluations/{run}")
+        if place == protocol or (place.startswith(f"{protocol}-") and place.endswith("-crops"))
+    )
     done = [place for place in places if store.exists(f"{place}/manifest.json")]
     return [json.loads(store.read_bytes(f"{place}/metrics.json")) for place in done]

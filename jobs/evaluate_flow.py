@@ -32,6 +32,7 @@ from .flow_figure import FlowRow, flow_figure, shortened
 from .flow_run import MADE_BY, find_flow_run, load_flow_run
 from .options import RunOptions
 from .progress import Progress
+from .run_files import RunFiles
 from .train_data import network_of
 from .train_uf_tsn import rgb_samples
 
@@ -59,8 +60,10 @@ def evaluate_flow(store: Store, run: str | None, protocol: str | None, pairs: in
     files, trained = find_flow_run(store, run)
     require_device(options.device)
     mention_idle_gpu(options)
-    name = resolve_protocol(shards.identity.data["dataset"], protocol or trained.identity.data["protocol"])
-    _refuse_leak(store, trained, name)
+    dataset = shards.identity.data["dataset"]
+    learned = learned_splits(files, trained)
+    name = resolve_protocol(dataset, protocol or next((split for of, split in learned if of == dataset), None))
+    _refuse_leak(store, [split for of, split in learned if of == dataset], name)
     stride = network_of(trained).stride
     samples = rgb_samples(store, shards, name, "test", 1 + stride)
     cv2.setNumThreads(1)
@@ -134,11 +137,22 @@ def _still(first: Frame, second: Frame) -> npt.NDArray[np.float32]:
     return np.zeros((2, *first.shape[:2]), dtype=np.float32)
 
 
-def _refuse_leak(store: Store, trained: Manifest, protocol: str) -> None:
+def learned_splits(files: RunFiles, trained: Manifest) -> list[tuple[str, str]]:
+    """Dataset and protocol of what a run has learned from, and of what the run has that it began from."""
+    data = trained.identity.data
+    own = read_manifest(files.store, SHARDS, "motionpipe shard").identity.data["dataset"]
+    begun = [(data["init_dataset"], data["init_protocol"])] if data.get("init_dataset") else []
+    return [(own, data["protocol"]), *begun]
+
+
+def _refuse_leak(store: Store, learned: list[str], protocol: str) -> None:
     plan = planned_by_recording(store)
-    seen = recordings_in(plan, trained.identity.data["protocol"], "train") & recordings_in(plan, protocol, "test")
-    if seen:
-        raise MotionpipeError(f"the run was trained on {len(seen)} test recordings of {protocol}; choose its own")
+    test = recordings_in(plan, protocol, "test")
+    for split in learned:
+        if seen := recordings_in(plan, split, "train") & test:
+            raise MotionpipeError(
+                f"the run was trained on {split}, with {len(seen)} test recordings of {protocol}; choose its own"
+            )
 
 
 def _picture(

@@ -47,6 +47,9 @@ from .train_data import learner_of, network_of
 MADE_BY = "motionpipe train-cluster --model cgm-net --name …"
 FILES = ("metrics.json", "clips.parquet", "clips.csv")
 
+SMALLEST_WHOLE_PX = 96
+"""Crops from here on have a cell of the encoder's last stage that does not touch the border."""
+
 Clips = list[tuple[TrainSample, ClipRef]]
 
 
@@ -69,13 +72,19 @@ def evaluate_motion(
     shards = read_manifest(store, SHARDS, "motionpipe shard")
     run = run or only_synthesiser(store)
     trained = read_manifest(store, RunFiles(store, run).folder, MADE_BY)
-    if trained.identity.data["model"] != "cgm-net":
+    if not synthesises(trained):
         raise MotionpipeError(f"run {run} synthesises no frames; make one that does: {MADE_BY}")
     asked = protocol or trained.identity.data["protocol"]
     scored = scored_protocol(store, shards.identity.data["dataset"], asked, run, trained)
     if scored.leak and not allow_leak:
         raise MotionpipeError(f"{scored.leak}; pass --allow-leak to measure it all the same")
     config = sized(network_of(trained), recipe.evaluate)
+    if config.crop > network_of(trained).crop < SMALLEST_WHOLE_PX:
+        click.echo(
+            f"  trained on crops of {network_of(trained).crop} px, most of which is the border to the encoder's last "
+            f"stage: at {config.crop} px it sees what it has not learned from",
+            err=True,
+        )
     folder = f"evaluations/{run}/{scored.name}-motion-{config.crop}"
     fields = {"motion_clips", "motion_side", "motion_seed"}
     identity = Identity(
@@ -103,12 +112,17 @@ def evaluate_motion(
 def only_synthesiser(store: Store) -> str:
     """The name of the one finished CGM-Net run; an error that lists them where there are more, or none."""
     finished = [name for name in store.list("runs") if store.exists(f"runs/{name}/manifest.json")]
-    names = [n for n in finished if read_manifest(store, f"runs/{n}", "").identity.data["model"] == "cgm-net"]
+    names = [name for name in finished if synthesises(read_manifest(store, f"runs/{name}", ""))]
     if len(names) != 1:
         raise MotionpipeError(
             f"runs/ holds {', '.join(names)}; choose one with --run" if names else f"no such run here; run: {MADE_BY}"
         )
     return names[0]
+
+
+def synthesises(trained: Manifest) -> bool:
+    """Whether a run has learned to make frames."""
+    return bool(trained.identity.data["model"] == "cgm-net" and network_of(trained).synthesises)
 
 
 def sized(config: CgmNetSection, evaluate: EvaluateSection) -> CgmNetSection:

@@ -20,9 +20,9 @@ def evaluation_table(rows: list[dict[str, Any]]) -> list[str]:
 
 def by_settings(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Figures of runs that differ by their seeds alone stand together."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: (row["protocol"], row["run"])):
-        groups.setdefault((row["protocol"], row["settings"]), []).append(row)
+        groups.setdefault((row["protocol"], row["settings"], row.get("crops", 1)), []).append(row)
     return list(groups.values())
 
 
@@ -35,7 +35,9 @@ def _line(row: dict[str, Any]) -> str:
     return (
         f"{row['run']:24} {row['init'][-20:]:20} {row['protocol']:9} {row['top1']:6.3f} "
         f"{row['mean_class_accuracy']:6.3f} {row['mean_ap']:6.3f} {row['chance']:7.3f} {row['majority']:6.3f} "
-        f"{row['n_train']:7} {row['n_test']}/{row['n_test_planned']}" + ("  LEAK" if row["leak"] else "")
+        f"{row['n_train']:7} {row['n_test']}/{row['n_test_planned']}"
+        + ("  LEAK" if row["leak"] else "")
+        + (f"  {row['crops']} crops" if row.get("crops", 1) > 1 else "")
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import Recipe
@@ -11,14 +13,25 @@ from .train_job import LoopOptions
 
 
 def finetune(
-    store: Store, recipe: Recipe, init: str, run: str, options: RunOptions, loop: LoopOptions | None = None
+    store: Store,
+    recipe: Recipe,
+    init: str,
+    run: str,
+    options: RunOptions,
+    loop: LoopOptions | None = None,
+    weights: Path | None = None,
 ) -> StageResult:
-    """Train the classifier `run` on the labelled training part; `init`: a run, STORE:RUN, or "none"."""
+    """Train the classifier `run` on the labelled training part; `init`: a run, STORE:RUN, or "none".
+
+    weights: cgm-net alone, a file of public weights.
+    """
     match recipe.train.model:
         case "atomic-flow":
             from .classify_atomic_flow import classify_atomic_flow as classify
         case "cgm-net":
-            from .classify_cgm_net import classify_cgm_net as classify
+            from .classify_cgm_net import classify_cgm_net
+
+            return classify_cgm_net(store, recipe, init, run, options, loop or LoopOptions(), weights)
         case "lstm":
             from .classify_lstm import classify_lstm as classify
         case "uf-tsn":

@@ -60,7 +60,7 @@ def evaluate_fused(
     parts = [evaluate_quietly(store, recipe, run, protocol, options, allow_leak) for run in runs]
     shards = read_manifest(store, SHARDS, "motionpipe shard")
     trained = [read_manifest(store, RunFiles(store, run).folder, MADE_BY) for run in runs]
-    asked = parts[0].name.rsplit("/", 1)[-1]
+    asked, place = parts[0].info["protocol"], parts[0].name.rsplit("/", 1)[-1]
     scored = [read_scores(store, part.name) for part in parts]
     labels = trained[0].identity.data["labels"]
     if labels != trained[1].identity.data["labels"] or scored[0].recordings != scored[1].recordings:
@@ -69,7 +69,7 @@ def evaluate_fused(
     plans = [scored_protocol(store, dataset, asked, run, one) for run, one in zip(runs, trained, strict=True)]
     plan = replace(plans[0], leak=plans[0].leak or plans[1].leak)
     held_out = _held_out(store, runs) if share is None else []
-    folder = f"evaluations/{runs[0]}+{runs[1]}/{asked}"
+    folder = f"evaluations/{runs[0]}+{runs[1]}/{place}"
     identity = Identity(
         stage="evaluate",
         section=recipe.evaluate.model_dump(mode="json", include={"num_clips", "crops", "average"}),
@@ -131,6 +131,7 @@ def _about(parts: list[StageResult], share: float, weights: str) -> dict[str, An
         "init": f"{1 - share:g}:{share:g} {weights if weights == HELD_OUT else ''}".strip(),
         "init_protocol": records[0]["init_protocol"],
         "seed": records[0]["seed"],
+        "crops": records[0]["crops"],
         "n_train": min(record["n_train"] for record in records),
         "settings": canonical_hash([*(record["settings"] for record in records), weights]),
     }

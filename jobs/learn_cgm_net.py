@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -14,7 +15,9 @@ from ..models.weight_groups import weight_groups
 from ..pipeline.batches_clip_classifier import spaced_clips
 from ..pipeline.clip_plan import ClipRef, Starts, TrainSample, clip_starts
 from ..pipeline.store import Store
+from ..pipeline.weight_files import read_weights
 from ..schemas.errors import MotionpipeError
+from ..schemas.slow_fast import ALPHA
 from .classifier_rates import is_frozen, rate_factors
 from .learner import Learner
 from .run_files import load_checkpoint
@@ -28,7 +31,7 @@ CLASSIFIERS = ("encoder.fc.", "actions.")
 
 
 def _build_pretrained(job: TrainJob) -> nn.Module:
-    return cgm_net.build(job.network, len(job.labels) or None)
+    return _with_public(cgm_net.build(job.network, len(job.labels) or None), job)
 
 
 def _build_classifier(job: TrainJob) -> nn.Module:
@@ -36,6 +39,12 @@ def _build_classifier(job: TrainJob) -> nn.Module:
     net = cgm_net.build(job.network, len(job.labels), job.finetune.dropout)
     if job.init:
         load_pretrained(net, load_checkpoint(*job.init)["model"])
+    return _with_public(net, job)
+
+
+def _with_public(net: cgm_net.CgmNet, job: TrainJob) -> cgm_net.CgmNet:
+    if job.weights:
+        cgm_net.load_public(net, read_weights(Path(job.weights)))
     return net
 
 
@@ -116,6 +125,10 @@ def _restore(network: Any, model: dict[str, Tensor]) -> cgm_net.CgmNet:
 
 
 def _cut(network: Any, sample: TrainSample, num_clips: int, frames: int) -> list[list[int]]:
+    if network.backbone.startswith("slowfast") and frames % ALPHA:
+        raise MotionpipeError(
+            f"{network.backbone} sees clips of a multiple of {ALPHA} frames: not clip_frames={frames}"
+        )
     return spaced_clips(sample.num_frames, sample.stride, num_clips, frames)
 
 

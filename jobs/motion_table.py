@@ -6,8 +6,9 @@ from typing import Any
 
 from ..pipeline.measure_frames import METHODS
 
-_COLUMNS = ("l1", "next_l1", "next_psnr", "next_ssim", "kept_l1", "kept_psnr", "kept_ssim")
-_TITLES = ("l1", "next l1", "PSNR", "SSIM", "kept l1", "PSNR", "SSIM")
+_NAME = 24
+_COLUMNS = ("l1", "seen_l1", "next_l1", "next_psnr", "next_ssim", "kept_l1", "kept_psnr", "kept_ssim")
+_TITLES = ("l1", "seen l1", "next l1", "PSNR", "SSIM", "kept l1", "PSNR", "SSIM")
 
 
 def motion_table(record: dict[str, Any]) -> list[str]:
@@ -15,13 +16,16 @@ def motion_table(record: dict[str, Any]) -> list[str]:
     lines = [
         f"{record['clips']} clips of {record['protocol']}, {record['side']}x{record['side']} px, in [-1, 1]; "
         f"{record['run']} is better than copying on {record['better_than_copy']:.0%} of them",
-        f"{'':<10}" + "".join(f"{title:>10}" for title in _TITLES),
+        f"{'':<{_NAME}}" + "".join(f"{title:>10}" for title in _TITLES),
     ]
     for method in METHODS:
         figures = record["methods"][method]
         name = record["run"] if method == "run" else method
-        lines.append(f"{name[:24]:<10}" + "".join(_cell(figures.get(column), column) for column in _COLUMNS))
-    return [*lines, "next: the frame after the clip, which flow sees and the run does not; kept: by the flow before it"]
+        lines.append(f"{name[:24]:<{_NAME}}" + "".join(_cell(figures.get(column), column) for column in _COLUMNS))
+    return [
+        *lines,
+        "seen: frames that all see; next: the one after the clip, which flow alone sees; kept: by the flow before it",
+    ]
 
 
 def _cell(value: float | None, column: str) -> str:

@@ -57,7 +57,7 @@ def parents(artefact: Artefact, by_folder: dict[str, Artefact]) -> Iterator[tupl
             case "run" if not is_elsewhere(_run_of(artefact)):
                 yield f"runs/{_run_of(artefact)}", made_from
             case "first" | "second":
-                yield f"evaluations/{artefact.info[name]}/{artefact.identity.data['protocol']}", made_from
+                yield f"evaluations/{artefact.info[name]}/{artefact.name.split('/', 1)[1]}", made_from
             case "embeddings":
                 yield f"embeddings/{_embeddings_of(artefact)}", made_from
 

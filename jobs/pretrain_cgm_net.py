@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,21 +16,33 @@ from ..schemas.cgm_net import CgmNetSection
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import FlowSection, Recipe
 from ..schemas.report import Manifest
+from ..schemas.training import LoopSection
 from .cgm_net_table import echo_costs
 from .ground import Ground, open_shards, pretraining, require_classes
+from .learners import LEARNERS
 from .options import RunOptions
+from .public_weights import weights_stated
 from .run_training import run_training
 from .stage import StageResult
 from .train_data import FLOW_SEEN, sample_of
 from .train_job import LoopOptions
 
+ENCODER_CELL_PX = 32
+"""Side of the picture that a cell of the encoder's last stage stands for."""
 
-def pretrain_cgm_net(store: Store, recipe: Recipe, run: str, options: RunOptions, loop: LoopOptions) -> StageResult:
-    """Train `run` to its last epoch, from wherever it stands; with lambda_class > 0 on labels too."""
+
+def pretrain_cgm_net(
+    store: Store, recipe: Recipe, run: str, options: RunOptions, loop: LoopOptions, weights: Path | None = None
+) -> StageResult:
+    """Train `run` to its last epoch, from wherever it stands; with lambda_class > 0 on labels too.
+
+    weights: a file of public weights that the encoder or the context extractor begins with.
+    """
     shards, protocol = open_shards(store, recipe, recipe.train, options)
     config = recipe.cgm_net
     if not config.synthesises and not config.lambda_class:
         raise MotionpipeError("cgm_net.lambda_hr, lambda_lr and lambda_class are all 0: nothing would be learned")
+    require_batch(config, recipe.train)
     samples = rgb_samples(store, shards, protocol, "train", config)
     labels: tuple[int, ...] = ()
     if config.lambda_class > 0:
@@ -37,8 +50,19 @@ def pretrain_cgm_net(store: Store, recipe: Recipe, run: str, options: RunOptions
         echo_costs(config, len(labels))
     stated = config.model_dump(mode="json")
     ground = Ground(store, run, shards, protocol, recipe, config, stated, clip_steps(config))
-    job, artefact = pretraining(ground, data={"labels": list(labels)}, labels=labels)
+    told, given = weights_stated(weights)
+    job, artefact = pretraining(ground, data={"labels": list(labels)} | told, labels=labels, **given)
+    if given:  # a file that does not fit is told before anything of the run is written
+        LEARNERS[job.learner].build(job)
     return run_training(job, samples, artefact, options, loop)
+
+
+def require_batch(config: CgmNetSection, loop: LoopSection) -> None:
+    """Raise where batch norm would see a single value: one clip, whose features are one cell."""
+    if loop.micro_batch == 1 and config.crop <= ENCODER_CELL_PX and not config.backbone.startswith("slowfast"):
+        raise MotionpipeError(
+            f"crops of {config.crop} px are one cell of the encoder, too few for batch norm: set micro_batch=2 or more"
+        )
 
 
 def clip_steps(config: CgmNetSection) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def load_recipe(name: str | None, assignments: Sequence[str] = (), stored: bytes
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise MotionpipeError(f"recipe {name or 'with --set'}: {_first_problem(error)}") from error
+        raise MotionpipeError(f"recipe {name or 'with --set'}: {first_problem(error)}") from error
 
 
 def _text(name: str) -> str:
@@ -75,7 +75,8 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     values[section][field] = value
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """Where it is and what it is, in a line."""
     problem = error.errors()[0]
     field = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":

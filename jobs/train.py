@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..pipeline.store import Store
 from ..schemas.recipe import Recipe
 from .options import RunOptions
@@ -10,9 +12,18 @@ from .train_job import LoopOptions
 
 
 def train_cluster(
-    store: Store, recipe: Recipe, book: str | None, run: str, options: RunOptions, loop: LoopOptions | None = None
+    store: Store,
+    recipe: Recipe,
+    book: str | None,
+    run: str,
+    options: RunOptions,
+    loop: LoopOptions | None = None,
+    weights: Path | None = None,
 ) -> StageResult:
-    """Pre-train `run` to its last epoch, from wherever it stands; book: for models that predict codewords."""
+    """Pre-train `run` to its last epoch, from wherever it stands.
+
+    book: for models that predict codewords. weights: cgm-net alone, a file of public weights.
+    """
     match recipe.train.model:
         case "atomic-flow":
             from .pretrain_atomic_flow import pretrain_atomic_flow
@@ -21,7 +32,7 @@ def train_cluster(
         case "cgm-net":
             from .pretrain_cgm_net import pretrain_cgm_net
 
-            return pretrain_cgm_net(store, recipe, run, options, loop or LoopOptions())
+            return pretrain_cgm_net(store, recipe, run, options, loop or LoopOptions(), weights)
         case "lstm":
             from .pretrain_lstm import pretrain_lstm
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -24,6 +24,7 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import FlowSection, Recipe
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Manifest, SampleEntry
+from ..schemas.uf_tsn import UfTsnSection
 from .learner import Learner
 from .learners import LEARNERS
 from .train_job import TrainJob
@@ -134,6 +135,20 @@ def labelled_samples(
         )
     _say(without, without + len(usable), f"{_PART_WORDS[part]} samples have no {modality} frames")
     return usable
+
+
+def with_stored_flow(store: Store, network: Any, samples: Sequence[TrainSample]) -> list[TrainSample]:
+    """The samples whose flow the artefact holds that a temporal stream reads; all, where the network reads none."""
+    if not isinstance(network, UfTsnSection) or network.flow is None:
+        return list(samples)
+    folder = f"flow/{network.flow}"
+    shards = sorted({sample.shard for sample in samples})
+    there = {entry.key for shard in shards for entry in read_report(store, folder, shard).samples}
+    kept = [sample for sample in samples if sample.key in there]
+    if not kept:
+        raise MotionpipeError(f"{folder} has flow of none of the {len(samples)} samples; see its rejects")
+    _say(len(samples) - len(kept), len(samples), f"samples have no flow in {folder}")
+    return kept
 
 
 def can_be_read(entry: SampleEntry, modality: str) -> bool:

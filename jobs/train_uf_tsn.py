@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,11 +21,13 @@ from ..schemas.report import Manifest
 from ..schemas.uf_tsn import UfTsnSection
 from .begin_from import Init, find_init, require_same
 from .ground import Ground, classifier, learned_samples, open_shards, pretraining, require_classes
+from .inventory import is_elsewhere
 from .learners import LEARNERS
 from .options import RunOptions
+from .public_weights import weights_stated
 from .run_training import run_training
 from .stage import StageResult
-from .train_data import FLOW_SEEN, network_of, sample_of
+from .train_data import FLOW_SEEN, network_of, sample_of, with_stored_flow
 from .train_job import LoopOptions
 
 FLOW_NETWORK = (
@@ -64,19 +65,19 @@ def train_uf_tsn(
     begun = _find_begun(store, network, start.init)
     if begun:
         require_same_network(network, begun)
-    samples = learned_samples(store, shards, protocol, "rgb", recipe.flow, recipe.finetune)
-    labels = require_classes(samples, protocol)
-    weights = start.weights.resolve() if start.weights else None
-    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
     ground = _ground(store, recipe, run, shards, protocol)
     if network.flow is not None:
-        ground = replace(ground, parents={"flow": find_flow(store, network).hash})
-    job, artefact = classifier(
-        ground, labels, begun, data={"weights": sha256}, weights=str(weights) if weights else None
-    )
+        ground = replace(ground, parents={"flow": _find_flow_of(store, network, protocol).hash})
+    samples = learned_samples(store, shards, protocol, "rgb", recipe.flow, recipe.finetune)
+    samples = with_stored_flow(store, network, samples)
+    labels = require_classes(samples, protocol)
+    if begun and network.stage == "joint" and tuple(begun.manifest.identity.data["labels"]) != labels:
+        raise MotionpipeError(f"run {begun.files.name} tells other classes apart than the training part of {protocol}")
+    stated, given = weights_stated(start.weights)
+    job, artefact = classifier(ground, labels, begun, data={"weights": None} | stated, **given)
     if network.flow is not None:
         artefact = replace(artefact, info=artefact.info | {"flow": network.flow})
-    if weights:  # a file that does not fit is told before anything of the run is written
+    if given:  # a file that does not fit is told before anything of the run is written
         LEARNERS[job.learner].build(job)
     return run_training(job, samples, artefact, options, loop)
 
@@ -90,6 +91,20 @@ def find_flow(store: Store, network: UfTsnSection) -> Manifest:
             f"flow/{network.flow} cannot be read here: it takes optical flow made with --set flow.keep=pixels "
             f"--set flow.stride={network.stride}"
         )
+    return manifest
+
+
+def _find_flow_of(store: Store, network: UfTsnSection, protocol: str) -> Manifest:
+    """The same, refused where a run of another split of this store has estimated it."""
+    manifest = find_flow(store, network)
+    run = str(manifest.identity.section.get("run") or "")
+    if run and not is_elsewhere(run):
+        learned = read_manifest(store, f"runs/{run}", "motionpipe train-cluster").identity.data["protocol"]
+        if learned != protocol:
+            raise MotionpipeError(
+                f"flow/{network.flow} was estimated by run {run} of {learned}, which has seen other recordings than "
+                f"the training part of {protocol}"
+            )
     return manifest
 
 
@@ -141,6 +156,11 @@ def _find_begun(store: Store, network: UfTsnSection, init: str | None) -> Init |
         raise MotionpipeError("the temporal stream needs a flow network: --init RUN of --stage flow, or none")
     begun = find_init(store, init, "uf-tsn", "pretrain" if network.stage == "classifier" else "classify")
     if begun and network.stage == "joint":
+        if not network_of(begun.manifest).estimates_flow:
+            raise MotionpipeError(
+                f"run {begun.files.name} has no flow network to train: a joint run goes on from a temporal classifier "
+                "that was begun with --init RUN of --stage flow"
+            )
         _require_one_protocol(begun)
     return begun
 

@@ -11,6 +11,7 @@ training H x W of any multiples of s may stand for S x S; how well that works is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,12 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..schemas.errors import MotionpipeError
 from .action_cnn import ActionCnn
-from .context_extractor import ContextExtractor
+from .context_extractor import LEFT_OUT, ContextExtractor
 from .motion_decoder import MotionDecoder
 from .motion_upsampling import ContextGuidedUpsampling, InterpolatedUpsampling
 from .pixel_adaptive import synthesise
 from .pool_clip import pool_clip
+from .pretrained import load_weights
 from .reconstruction import area_downsample, charbonnier
 from .resnet import IMAGENET_MEAN, IMAGENET_STD, KINETICS_MEAN, KINETICS_STD, ResNet, normalise
 from .slow_fast import SLOWFAST_BLOCKS, SlowFast
@@ -160,6 +163,20 @@ def build(config: CgmNetSection, classes: int | None = None, dropout: float = 0.
     if bool(classes) != (config.lambda_class > 0):
         raise ValueError(f"lambda_class {config.lambda_class} and {classes} classes: both or neither")
     return CgmNet(config, classes, dropout)
+
+
+def load_public(net: CgmNet, weights: Mapping[str, Tensor]) -> None:
+    """Begin from the weights of a 3D network of the encoder's kind, or of a ResNet-18 of images for the context.
+
+    By the names of 3D-ResNets-PyTorch and torchvision, of any number of classes. MotionpipeError where they do not fit.
+    """
+    first = next((value for name, value in weights.items() if name.removeprefix("module.") == "conv1.weight"), None)
+    if first is None or first.ndim == 5:
+        load_weights(net.encoder, weights, leave_out=("fc.",))
+    elif net.context is None:
+        raise MotionpipeError("weights of an image network are for the context extractor, which this recipe lacks")
+    else:
+        load_weights(net.context, weights, leave_out=LEFT_OUT)
 
 
 def stage_channels(encoder: ResNet | SlowFast) -> tuple[int, ...]:

@@ -110,14 +110,20 @@ def plan_epoch(
 
 
 def plan_held_out(samples: Sequence[TrainSample], config: LoopSection, starts: Starts) -> list[list[ClipRef]]:
-    """Micro-batches of held-out clips: one of each sample, the same in every epoch, centre crops, not mirrored."""
+    """Micro-batches of held-out clips: one of each sample, the same in every epoch, centre crops, not mirrored.
+
+    A clip that would be left over alone joins those before it, since batch norm may have nothing to normalise one with.
+    """
     generator = np.random.default_rng([config.seed, _HOLDOUT_SEED, 0])
     refs = []
     for number, sample in enumerate(samples):
         chance, place = generator.random(2).tolist()
         allowed = starts(sample, chance)
         refs.append(ClipRef(number, allowed[int(place * len(allowed))], 0.5, 0.5, False))
-    return [refs[i : i + config.micro_batch] for i in range(0, len(refs), config.micro_batch)]
+    parts = [refs[i : i + config.micro_batch] for i in range(0, len(refs), config.micro_batch)]
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [parts[-2] + parts[-1]]
+    return parts
 
 
 def held_out_groups(groups: Sequence[str], fraction: float, seed: int) -> frozenset[str]:

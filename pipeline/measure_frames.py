@@ -30,9 +30,10 @@ def measure_frames(frames: Tensor, synthesise: Callable[[Tensor], Tensor]) -> di
     frames: float32 (T + 1, 3, S, S) in [-1, 1], of 8-bit frames. synthesise: what the run makes of the first T of them,
     its T successors (T, 3, S, S).
 
-    l1: mean over all T successors. next_l1, next_psnr, next_ssim: of the last alone, which the run has not seen, nor
-    has copying; optical flow has. For optical flow also kept_l1, kept_psnr, kept_ssim of that last one where the
-    flow of the pair before is kept instead, so that it predicts too (T >= 2).
+    l1: mean over all T successors. seen_l1: over all but the last, which all methods have seen (T >= 2). next_l1,
+    next_psnr, next_ssim: of the last alone, which the run has not seen, nor has copying; optical flow has. For optical
+    flow also kept_l1, kept_psnr, kept_ssim of that last one where the flow of the pair before is kept instead, so that
+    it predicts too (T >= 2).
     """
     first, truth = frames[:-1], frames[1:]
     figures = {"run": errors(synthesise(first), truth), COPY: errors(first, truth)}
@@ -46,9 +47,10 @@ def measure_frames(frames: Tensor, synthesise: Callable[[Tensor], Tensor]) -> di
 
 
 def errors(predicted: Tensor, truth: Tensor) -> Figures:
-    """l1 over all frames (T, 3, S, S), and the figures of the last as next_*."""
-    last = one_step(predicted[-1:], truth[-1:])
-    return {"l1": float(l1_error(predicted, truth).mean())} | {f"next_{name}": value for name, value in last.items()}
+    """l1 over all frames (T, 3, S, S), seen_l1 over all but the last, and the figures of the last as next_*."""
+    each, last = l1_error(predicted, truth), one_step(predicted[-1:], truth[-1:])
+    seen = {"seen_l1": float(each[:-1].mean())} if len(each) > 1 else {}
+    return {"l1": float(each.mean())} | seen | {f"next_{name}": value for name, value in last.items()}
 
 
 def one_step(predicted: Tensor, truth: Tensor) -> Figures:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..schemas.errors import MotionpipeError
+from ..schemas.errors import BadSampleError
 from .clip_plan import TrainSample
 from .read_flow import read_rows
 from .store import Store
@@ -21,11 +21,12 @@ class StoredFlow:
         self._store, self._folder, self._entries = store, folder, StoredEntries(store, folder)
 
     def flow(self, sample: TrainSample, pairs: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Flow (n, 2, H, W) in pixels of the pairs that begin with these frames; one clear error where none is."""
+        """Flow (n, 2, H, W) in pixels of the pairs that begin with these frames; BadSampleError where none is."""
         try:
             entry = self._entries.of(sample)
         except KeyError as error:
-            raise MotionpipeError(f"{self._folder} has no flow of sample {sample.key}; see its rejects") from error
+            detail = f"{self._folder} has no flow of sample {sample.key}; see its rejects"
+            raise BadSampleError("no-flow", detail) from error
         first = min(pairs)
         with naming(self._folder, sample):
             rows = read_rows(

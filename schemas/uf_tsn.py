@@ -52,7 +52,10 @@ class UfTsnSection(Section):
         10.0, ge=0, description="α of exp(-α |∇I|), colours in [0, 1]; the poster prints 1, which hardly sees edges"
     )
     census_radii: tuple[Count, ...] = Field(
-        (3, 2, 2, 1), min_length=1, description="radius of the census patch of each level, the finest first [px]"
+        (3, 2, 2, 1),
+        min_length=1,
+        description="radius of the census patch of each level, the finest first; a level that a "
+        "patch does not fit has no census loss [px]",
     )
     loss_size: Literal["level", "full"] = Field(
         "level",
@@ -107,6 +110,10 @@ class UfTsnSection(Section):
         coarsest = 2 ** (len(self.pyramid_widths) if self.multi_scale else 2)
         if self.crop % coarsest:
             raise ValueError(f"crop {self.crop} must be a multiple of {coarsest}, the coarsest level's pixel")
+        for level, radius in enumerate(self.census_radii[:levels] if not self.lambda_diff else ()):
+            side = self.crop if self.loss_size == "full" else self.crop >> (2 + level)
+            if side <= 2 * radius:
+                raise ValueError(f"census_radii: a patch of radius {radius} does not fit level {level} of {side} px")
         if not self.lambda_diff + self.lambda_census:
             raise ValueError("lambda_diff and lambda_census are both 0: nothing would be compared")
         if self.flow is not None and (self.stage, self.stream) != ("classifier", "temporal"):

@@ -15,6 +15,7 @@ from motionpipe.jobs.learners import LEARNERS
 from motionpipe.jobs.motion_table import motion_table
 from motionpipe.jobs.recipe_files import load_recipe
 from motionpipe.models.cgm_net import CgmNetScorer
+from motionpipe.models.resnet import ResNet
 from motionpipe.pipeline.measure_frames import METHODS
 from motionpipe.pipeline.store import Store
 from motionpipe.schemas.errors import MotionpipeError
@@ -132,6 +133,60 @@ def test_a_backbone_alone_learns_from_classes_alone_and_may_begin_with_any_motio
     assert torch.equal(given["encoder.conv1.weight"], begun["encoder.conv1.weight"])
     run("evaluate", "--run", "alone", *options)
     assert "synthesises no frames" in run("predict", "--run", "alone", "--store", folder, code=1)
+    assert "synthesises no frames" in run("evaluate", "--on", "motion", "--run", "alone", *options, code=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--name", "x", "--set", "train.micro_batch=1"), "set micro_batch=2 or more"),
+        (("--name", "x", "--set", "cgm_net.scale=1", "--set", "cgm_net.lambda_hr=0"), "nothing would be learned"),
+        (
+            (
+                *("--task", "classify", "--init", "none", "--name", "x", "--set", "cgm_net.backbone=slowfast-small"),
+                *("--set", "cgm_net.backbone_width=8", "--set", "cgm_net.clip_frames=8"),
+                *("--set", "finetune.clip_frames=6"),
+            ),
+            "clip_frames must be a multiple of 4",
+        ),
+        (("--model", "lstm", "--name", "x", "--weights"), "uf-tsn and cgm-net"),
+        (("--name", "x", "--weights"), "of another network"),
+    ],
+)
+def test_what_cannot_be_learned_is_one_line(chain, tmp_path, words, message):
+    folder, options = chain
+    torch.save({"conv1.weight": torch.zeros(4, 3, 7, 7, 7)}, tmp_path / "w.pt")
+    given = (*words, tmp_path / "w.pt") if words[-1] == "--weights" else words
+    shown = run("train-cluster", *given, *options, code=2 if "lstm" in words else 1)
+    assert message in " ".join(shown.split())
+    assert not (folder / "runs/x").exists()
+
+
+def test_public_weights_start_the_encoder_or_the_context(chain, tmp_path):
+    folder, options = chain
+    torch.manual_seed(5)
+    network = load_recipe(str(options[3])).cgm_net
+    files = {
+        "encoder": ResNet(3, "resnet18", 400, width=network.backbone_width),
+        "context": ResNet(2, "resnet18", 1000, width=network.motion_channels // 2),
+    }
+    for part, public in files.items():
+        torch.save(public.state_dict(), tmp_path / f"{part}.pt")
+        run("train-cluster", "--name", part, "--weights", tmp_path / f"{part}.pt", *options)
+        begun = weights(folder, part, "init.pt")
+        assert torch.equal(begun[f"{part}.layer2.1.conv2.weight"], public.state_dict()["layer2.1.conv2.weight"])
+    words = ("--task", "classify", "--init", "none", "--weights", tmp_path / "encoder.pt")
+    run("train-cluster", *words, "--name", "public-tuned", *options)
+    begun = weights(folder, "public-tuned", "init.pt")
+    assert torch.equal(begun["encoder.conv1.weight"], files["encoder"].state_dict()["conv1.weight"])
+
+
+def test_a_classifier_at_scale_one_reads_its_one_kind_of_maps(chain):
+    _, options = chain
+    shown = run(
+        "train-cluster", "--task", "classify", "--init", "none", "--name", "one", "--set", "cgm_net.scale=1", *options
+    )
+    assert "hr *" in shown
 
 
 def test_runs_of_other_sizes_or_models_do_not_fit(chain):

@@ -143,7 +143,7 @@ def test_held_out_clips_are_the_same_in_every_epoch_and_each_sample_comes_once()
     plan = plan_held_out(SAMPLES, config(), starts)
     assert plan == plan_held_out(SAMPLES, config(), starts)
     assert [ref.sample for refs in plan for ref in refs] == list(range(9))
-    assert [len(refs) for refs in plan] == [2, 2, 2, 2, 1]
+    assert [len(refs) for refs in plan] == [2, 2, 2, 3]  # none alone: batch norm could not normalise it
     assert {(ref.crop_y, ref.crop_x, ref.flip) for refs in plan for ref in refs} == {(0.5, 0.5, False)}
 
 

@@ -42,6 +42,7 @@ def test_what_knows_the_motion_errs_at_the_border_alone(figures):
     expected = (shifted(frames[:-1]) - frames[1:]).abs()
     assert expected[..., PIXELS:].max() == 0
     assert figures["run"]["l1"] == pytest.approx(float(expected.mean()), abs=1e-6)
+    assert figures["run"]["seen_l1"] == pytest.approx(float(expected[:-1].mean()), abs=1e-6)
     assert figures["run"]["next_l1"] == pytest.approx(float(expected[-1].mean()), abs=1e-6)
     assert "kept_l1" not in figures["run"]
     assert "kept_l1" not in figures["copy"]
@@ -58,7 +59,7 @@ def test_flow_is_that_from_the_later_frame_to_the_earlier():
 def test_repeated_frames_count_as_known_to_8_bits():
     frames = moving_texture(2)
     same = errors(frames, frames)
-    assert same == {"l1": 0, "next_l1": 0, "next_psnr": BEST_PSNR, "next_ssim": pytest.approx(1)}
+    assert same == {"l1": 0, "seen_l1": 0, "next_l1": 0, "next_psnr": BEST_PSNR, "next_ssim": pytest.approx(1)}
     assert 58.9 < BEST_PSNR < 58.95
 
 

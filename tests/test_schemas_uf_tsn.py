@@ -15,6 +15,7 @@ def test_a_snippet_holds_one_frame_more_than_flows():
         ({"crop": 100}, "multiple of 32"),
         ({"crop": 96, "pyramid_widths": (4, 4, 4, 4, 4, 4), "census_radii": (1, 1, 1, 1, 1)}, "multiple of 64"),
         ({"census_radii": (3, 2)}, "2 radii for 4 levels"),
+        ({"census_radii": (3, 2, 2, 4), "lambda_diff": 0}, "radius 4 does not fit level 3 of 7 px"),
         ({"lambda_diff": 0, "lambda_census": 0}, "nothing would be compared"),
         ({"stage": "joint", "stream": "spatial"}, "no flow to train"),
         ({"pyramid_widths": (16,)}, "pyramid_widths"),

@@ -237,10 +237,30 @@ def test_a_temporal_stream_of_stored_flow(chain):
     identity = json.loads((folder / "runs/of-dis/manifest.json").read_text())["identity"]
     assert identity["parents"]["flow"] == json.loads((folder / "flow/px/manifest.json").read_text())["hash"]
     run("evaluate", "--run", "of-dis", "--set", "evaluate.crops=10", *options)
+    shown = run("evaluate", "--run", "of-dis", *options)  # beside the figures of ten crops
+    assert "10 crops" in shown
+    assert sum(line.startswith("of-dis ") for line in shown.splitlines()) == 2
+    for crops in (1, 10):
+        run("evaluate", "--run", "spatial", "--with", "of-dis", "--set", f"evaluate.crops={crops}", *options)
     run("embed", "--run", "of-dis", *options)
     run("verify", "--store", folder, "--workers", 0)
     assert "flow.keep=pixels" in run(*words, "x", "--set", "uf_tsn.flow=dis", *options, code=1)
     assert "estimates no flow" in run("flow", "--method", "learned", "--run", "of-dis", *options, code=1)
+
+
+def test_a_sample_without_stored_flow_is_left_out(chain, tmp_path):
+    folder, options = chain
+    copy = shutil.copytree(folder, tmp_path / "store")
+    options = ("--store", copy, *options[2:])
+    report = copy / "flow/px/000000.json"
+    content = json.loads(report.read_text())
+    lost = content["samples"].pop(0)["key"]
+    report.write_text(json.dumps(content))
+    words = ("train-cluster", "--stage", "classifier", "--name", "fewer", "--set", "uf_tsn.flow=px", "--init", "none")
+    shown = run(*words, *options)
+    assert "1 of" in shown
+    assert "have no flow in flow/px" in shown
+    assert lost not in (copy / "runs/fewer/samples.npz").read_bytes().decode("latin-1")
 
 
 def test_flow_is_scored_beside_the_others_on_the_same_pairs(chain):
@@ -278,6 +298,7 @@ def test_flow_is_scored_beside_the_others_on_the_same_pairs(chain):
             "uf_tsn.radius is 3 there and 2 here",
         ),
         (["train-cluster", "--stage", "classifier", "--init", "a", "--name", "x"], "a run of atomic-flow"),
+        (["train-cluster", "--stage", "joint", "--init", "of-dis", "--name", "x"], "has no flow network to train"),
         (["flow", "--method", "learned", "--name", "x"], "needs a run"),
         (["flow", "--method", "learned", "--run", "spatial"], "estimates no flow"),
         (["evaluate", "--run", "spatial", "--with", "temporal", "--weights", "1"], "expected two numbers"),

@@ -33,7 +33,7 @@ class ContextExtractor(nn.Module):
             BasicBlock(TWO_D, width, channels, stride), BasicBlock(TWO_D, channels, channels, 1)
         )
         for block in self.layer2:
-            block.relu = nn.LeakyReLU(slope)
+            block.relu = nn.LeakyReLU(slope, inplace=True)
         self.avgpool: nn.Module = nn.AvgPool2d(2) if scale == 16 else nn.Identity()
         initialise(self)
 

@@ -35,7 +35,9 @@ class MotionDecoder(nn.Module):
         widths = (channels[-1], *config.decoder_widths)
         self.convs = nn.ModuleList(
             nn.Sequential(
-                nn.Conv3d(before, width, 3, padding=1, bias=False), nn.BatchNorm3d(width), nn.LeakyReLU(config.slope, inplace=True)
+                nn.Conv3d(before, width, 3, padding=1, bias=False),
+                nn.BatchNorm3d(width),
+                nn.LeakyReLU(config.slope, inplace=True),
             )
             for before, width in pairwise(widths)
         )

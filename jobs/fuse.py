@@ -131,7 +131,7 @@ def _about(parts: list[StageResult], share: float, weights: str) -> dict[str, An
         "init": f"{1 - share:g}:{share:g} {weights if weights == HELD_OUT else ''}".strip(),
         "init_protocol": records[0]["init_protocol"],
         "seed": records[0]["seed"],
-        "crops": records[0]["crops"],
+        "crops": records[0].get("crops", 1),
         "n_train": min(record["n_train"] for record in records),
         "settings": canonical_hash([*(record["settings"] for record in records), weights]),
     }

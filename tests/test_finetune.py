@@ -154,7 +154,7 @@ def test_usage_of_init_and_task(chain):
     assert "needs --init" in run("train-cluster", "--task", "classify", "--name", "new", *chain[1], code=2)
     assert "needs --init" in run("train-cluster", "--init", "a", "--name", "new", *chain[1], code=2)
     assert "choose one with --run" in run("evaluate", *chain[1], code=1)
-    assert "names no classes" in run("evaluate", "--run", "a", *chain[1], code=1)
+    assert "trained with --task classify" in run("evaluate", "--run", "a", *chain[1], code=1)
 
 
 def test_seeds_stand_together_and_other_settings_apart():

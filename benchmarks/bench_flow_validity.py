@@ -39,7 +39,7 @@ from motionpipe.pipeline.generate_ntu import (
 from motionpipe.pipeline.read_sample import read_clip
 from motionpipe.pipeline.store import Store
 from motionpipe.schemas.clip import Clip
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 
 COMMAND = "python benchmarks/bench_flow_validity.py"
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 12

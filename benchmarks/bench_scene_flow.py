@@ -26,7 +26,7 @@ from motionpipe.models.rgbd_pyramid import halve_depth, halve_intensity
 from motionpipe.models.scene_flow import scene_flow
 from motionpipe.models.scene_flow_reference import reference_scene_flow
 from motionpipe.schemas.camera import Camera
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 
 COMMAND = "python benchmarks/bench_scene_flow.py"
 PUBLISHED = FlowSection()

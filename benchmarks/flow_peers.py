@@ -16,7 +16,7 @@ from motionpipe.models.rgbd_pair import RGBDPair
 from motionpipe.models.scene_flow import scene_flow
 from motionpipe.pipeline.lift_optical_flow import lift_optical_flow
 from motionpipe.schemas.camera import Camera
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 
 Array = npt.NDArray[Any]
 

@@ -8,7 +8,8 @@ from ..pipeline.artefacts import SHARDS, read_report
 from ..pipeline.read_sample import has_stream
 from ..pipeline.store import Store
 from ..schemas.atomic_flow import AtomicFlowSection
-from ..schemas.recipe import FlowSection, Recipe
+from ..schemas.flow_section import FlowSection
+from ..schemas.recipe import Recipe
 from ..schemas.report import Manifest
 from .begin_from import Init, find_init, require_same
 from .ground import Ground, classifier, learned_samples, open_shards, require_classes

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from ..pipeline.store import Store
 from ..schemas.cgm_net import CgmNetSection
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import FlowSection, Recipe
+from ..schemas.flow_section import FlowSection
+from ..schemas.recipe import Recipe
 from .begin_from import Init, find_init, require_same
 from .cgm_net_table import echo_costs
 from .ground import Ground, classifier, learned_samples, open_shards, require_classes
 from .learn_cgm_net import needs_motion
-from .learners import LEARNERS
 from .options import RunOptions
 from .pretrain_cgm_net import clip_steps, require_batch
 from .public_weights import weights_stated
@@ -62,8 +62,6 @@ def classify_cgm_net(
     ground = Ground(store, run, shards, protocol, resolved, network, network.model_dump(mode="json"), steps)
     told, given = weights_stated(weights)
     job, artefact = classifier(ground, labels, begun, data=told, **given)
-    if given:  # a file that does not fit is told before anything of the run is written
-        LEARNERS[job.learner].build(job)
     return run_training(job, samples, artefact, options, loop)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..pipeline.store import Store
+from ..schemas.flow_section import FlowSection
 from ..schemas.lstm_section import LSTMSection
-from ..schemas.recipe import FlowSection, Recipe
+from ..schemas.recipe import Recipe
 from .begin_from import Init, find_init, require_same
 from .ground import Ground, classifier, learned_samples, open_shards, require_classes
 from .learn_lstm import MODALITIES

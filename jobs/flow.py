@@ -15,7 +15,8 @@ from ..pipeline.store import Store
 from ..pipeline.write_shard import Sample, ShardWork, write_tar_shard
 from ..schemas.clip import Clip
 from ..schemas.errors import BadSampleError, MotionpipeError
-from ..schemas.recipe import FlowSection, Recipe
+from ..schemas.flow_section import FlowSection
+from ..schemas.recipe import Recipe
 from ..schemas.report import Identity, Manifest, SampleEntry
 from .device import mention_idle_gpu, require_device
 from .flow_run import find_flow_run, load_flow_run

@@ -24,7 +24,8 @@ from ..pipeline.store import Store
 from ..schemas.clip import Clip
 from ..schemas.errors import BadSampleError, MotionpipeError
 from ..schemas.flow import FlowCells
-from ..schemas.recipe import FlowSection, Recipe
+from ..schemas.flow_section import FlowSection
+from ..schemas.recipe import Recipe
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import SampleEntry
 from .device import require_device

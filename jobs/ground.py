@@ -12,7 +12,8 @@ from ..pipeline.labelled_share import labelled_share
 from ..pipeline.splits import resolve_protocol
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import FlowSection, Recipe, canonical_hash
+from ..schemas.flow_section import FlowSection
+from ..schemas.recipe import Recipe, canonical_hash
 from ..schemas.report import Identity, Manifest
 from ..schemas.training import FinetuneSection, LoopSection
 from .begin_from import Init, init_data, init_text

@@ -20,7 +20,8 @@ from ..pipeline.store import Store
 from ..pipeline.stored_clips import StoredClips
 from ..schemas.codebook import Codebook
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import FlowSection, Recipe
+from ..schemas.flow_section import FlowSection
+from ..schemas.recipe import Recipe
 from .codebook import MADE_BY as MAKE_CODEBOOK
 from .codebook import read_codebook
 from .flow import MADE_BY as MAKE_FLOW

@@ -14,12 +14,12 @@ from ..pipeline.splits import planned_by_recording, recordings_in
 from ..pipeline.store import Store
 from ..schemas.cgm_net import CgmNetSection
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import FlowSection, Recipe
+from ..schemas.flow_section import FlowSection
+from ..schemas.recipe import Recipe
 from ..schemas.report import Manifest
 from ..schemas.training import LoopSection
 from .cgm_net_table import echo_costs
 from .ground import Ground, open_shards, pretraining, require_classes
-from .learners import LEARNERS
 from .options import RunOptions
 from .public_weights import weights_stated
 from .run_training import run_training
@@ -52,8 +52,6 @@ def pretrain_cgm_net(
     ground = Ground(store, run, shards, protocol, recipe, config, stated, clip_steps(config))
     told, given = weights_stated(weights)
     job, artefact = pretraining(ground, data={"labels": list(labels)} | told, labels=labels, **given)
-    if given:  # a file that does not fit is told before anything of the run is written
-        LEARNERS[job.learner].build(job)
     return run_training(job, samples, artefact, options, loop)
 
 

@@ -17,7 +17,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from ..pipeline import flow_pictures as fp
 from ..pipeline.pair_pictures import FlowPair, as_picture, frame_with_arrows, in_pixels, pair_scales, widened
-from ..schemas.recipe import FlowSection
+from ..schemas.flow_section import FlowSection
 from .figure_png import figure_png
 
 _STYLE: Any = {"text.parse_math": False, "font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left"}

@@ -44,6 +44,10 @@ def run_training(
 ) -> StageResult:
     """Train to the last epoch, from wherever the run stands, and write its manifest."""
     start, store, identity = time.monotonic(), job.store, artefact.identity
+    if job.weights:  # a file that does not fit is told before anything of the run is written
+        from .learners import LEARNERS
+
+        LEARNERS[job.learner].build(job)
     split = split_samples(samples, job.loop)
     total = steps_in_epoch(len(split.learned), job.loop) * job.loop.epochs
     files = RunFiles(store, job.run)

@@ -21,7 +21,8 @@ from ..pipeline.store import Store
 from ..pipeline.train_samples import TrainSamples, samples_from_bytes
 from ..schemas.atomic_flow import AtomicFlowSection
 from ..schemas.errors import MotionpipeError
-from ..schemas.recipe import FlowSection, Recipe
+from ..schemas.flow_section import FlowSection
+from ..schemas.recipe import Recipe
 from ..schemas.recording import PlannedRecording
 from ..schemas.report import Manifest, SampleEntry
 from ..schemas.uf_tsn import UfTsnSection

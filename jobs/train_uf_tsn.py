@@ -22,7 +22,6 @@ from ..schemas.uf_tsn import UfTsnSection
 from .begin_from import Init, find_init, require_same
 from .ground import Ground, classifier, learned_samples, open_shards, pretraining, require_classes
 from .inventory import is_elsewhere
-from .learners import LEARNERS
 from .options import RunOptions
 from .public_weights import weights_stated
 from .run_training import run_training
@@ -77,8 +76,6 @@ def train_uf_tsn(
     job, artefact = classifier(ground, labels, begun, data={"weights": None} | stated, **given)
     if network.flow is not None:
         artefact = replace(artefact, info=artefact.info | {"flow": network.flow})
-    if given:  # a file that does not fit is told before anything of the run is written
-        LEARNERS[job.learner].build(job)
     return run_training(job, samples, artefact, options, loop)
 
 

@@ -21,7 +21,7 @@ from ..pipeline.store import Store
 from ..schemas.codebook import Codebook
 from ..schemas.errors import MotionpipeError
 from ..schemas.finding import Finding
-from ..schemas.recipe import FlowSection
+from ..schemas.flow_section import FlowSection
 from ..schemas.report import Identity, SampleEntry, ShardReport, ShardSummary
 from .codebook import read_codebook
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from ..schemas.camera import Camera
-from ..schemas.recipe import FlowSection
+from ..schemas.flow_section import FlowSection
 from .rgbd_pair import RGBDPair, SceneFlow
 from .scene_flow_compiled import scene_flow_compiled
 from .scene_flow_reference import reference_scene_flow

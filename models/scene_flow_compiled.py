@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from ..schemas.camera import Camera
-from ..schemas.recipe import FlowSection
+from ..schemas.flow_section import FlowSection
 from .compiled_median import limit_and_filter
 from .compiled_primal_dual import solve_level, wave_for
 from .compiled_pyramid import halve_depth, halve_intensity, upsample

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..schemas.camera import Camera
-from ..schemas.recipe import FlowSection
+from ..schemas.flow_section import FlowSection
 from .primal_dual import DataTerms, Duals, solve_level
 from .rgbd_pair import RGBDPair, SceneFlow
 from .rgbd_pyramid import halve_depth, halve_intensity, halved_camera, num_levels, upsample

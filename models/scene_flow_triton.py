@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..schemas.camera import Camera
-from ..schemas.recipe import FlowSection
+from ..schemas.flow_section import FlowSection
 from .linearise_triton import frame_slopes, linearise
 from .pixel_tiles import kernel, launch, load_three, pixels, place, store_three
 from .primal_dual_triton import STATE_PLANES, solve_level

@@ -14,7 +14,7 @@ import simplejpeg
 
 from ..schemas.codebook import Codebook
 from ..schemas.flow import FlowCells, FlowPixels
-from ..schemas.recipe import FlowSection
+from ..schemas.flow_section import FlowSection
 from ..schemas.recording import Recording
 from ..schemas.report import SampleEntry
 from . import depth_codec

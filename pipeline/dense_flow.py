@@ -17,7 +17,7 @@ from ..models.flow_consistency import consistent
 from ..models.rgbd_pair import RGBDPair
 from ..models.scene_flow import scene_flow
 from ..schemas.clip import Clip
-from ..schemas.recipe import FlowSection
+from ..schemas.flow_section import FlowSection
 from .depth_frames import beside_jump, erode_depth
 from .depth_intensity import depth_as_grey, rgb_as_grey, shading, silhouette
 from .learned_flow import PairFlow

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..schemas.clip import Clip
 from ..schemas.errors import BadSampleError
 from ..schemas.flow import FlowCells, FlowPixels
-from ..schemas.recipe import FlowSection
+from ..schemas.flow_section import FlowSection
 from .dense_flow import Field, brightness_of, dense_flow
 from .depth_frames import median_depth_m
 from .flow_cells import cell_means

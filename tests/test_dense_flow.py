@@ -6,7 +6,7 @@ import pytest
 from motionpipe.pipeline.dense_flow import dense_flow
 from motionpipe.schemas.camera import Camera
 from motionpipe.schemas.clip import Clip
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 
 CAMERA = Camera(fx=60.0, fy=60.0, cx=39.5, cy=29.5, width=80, height=60)
 

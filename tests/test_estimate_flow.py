@@ -9,7 +9,7 @@ from motionpipe.pipeline.flow_cells import cell_means
 from motionpipe.schemas.camera import Camera
 from motionpipe.schemas.clip import Clip
 from motionpipe.schemas.errors import BadSampleError
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 
 CAMERA = Camera(fx=60.0, fy=60.0, cx=39.5, cy=29.5, width=80, height=60)
 PD, DIS = FlowSection(method="pd", step_s=0.1, iterations=40), FlowSection(method="dis", step_s=0.1)

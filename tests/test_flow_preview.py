@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from motionpipe.jobs.cli import main
 from motionpipe.jobs.flow_preview import most_changing_pair
 from motionpipe.schemas.clip import Clip
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 
 
 @pytest.fixture(scope="module")

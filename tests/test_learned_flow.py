@@ -4,7 +4,7 @@ from motionpipe.models.uf_flow import UfFlow
 from motionpipe.pipeline.estimate_flow import estimate_flow
 from motionpipe.pipeline.learned_flow import learned_flow
 from motionpipe.schemas.clip import Clip
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 from motionpipe.schemas.uf_tsn import UfTsnSection
 
 

@@ -6,7 +6,7 @@ import pytest
 from motionpipe.jobs.preview_figure import Preview, preview_png
 from motionpipe.pipeline.pair_pictures import FlowPair
 from motionpipe.schemas.camera import Camera
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 
 CAMERA = Camera(fx=100.0, fy=100.0, cx=63.5, cy=47.5, width=128, height=96)
 

@@ -17,7 +17,7 @@ from motionpipe.models.scene_flow import scene_flow
 from motionpipe.models.scene_flow_reference import reference_scene_flow
 from motionpipe.models.warping import Warp
 from motionpipe.schemas.camera import Camera
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]

@@ -21,7 +21,7 @@ from motionpipe.models.surface_gradients import image_gradient, surface_weights
 from motionpipe.models.warping import Warp
 from motionpipe.models.weighted_median import median_weights, weighted_median_3x3
 from motionpipe.schemas.camera import Camera
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 from numpy.typing import NDArray
 from torch import Tensor
 

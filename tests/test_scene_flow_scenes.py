@@ -33,7 +33,7 @@ from motionpipe.pipeline.traced_scenes import (
     trace_pair,
 )
 from motionpipe.schemas.camera import Camera
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 from numpy.typing import NDArray
 
 PUBLISHED = FlowSection()

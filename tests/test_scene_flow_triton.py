@@ -25,7 +25,7 @@ from triton.runtime.jit import JITFunction
 from motionpipe.models.rgbd_pair import RGBDPair
 from motionpipe.models.scene_flow_triton import scene_flow_triton
 from motionpipe.schemas.camera import Camera
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 
 launches = {}
 JITFunction.run = lambda self, *args, **options: launches.setdefault(self, (args, options))

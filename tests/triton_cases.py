@@ -24,7 +24,7 @@ from motionpipe.models.warping import Warp
 from motionpipe.models.weighted_median import median_weights, weighted_median_3x3
 from motionpipe.models.weighted_median_triton import filter_flow
 from motionpipe.schemas.camera import Camera
-from motionpipe.schemas.recipe import FlowSection
+from motionpipe.schemas.flow_section import FlowSection
 from torch import Tensor
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"

@@ -4,7 +4,7 @@
                           └► q2 warped by up(U_l+1) ─► cost volume with q1
 
 Source: UF-TSN, ICASSP 2021; the sizes are those that give its 5.7 M parameters (DECISIONS.md). Estimators of the
-levels share no weights. The finest flow lies at 1/4 of the frame's size.
+levels share no weights. The finest flow lies at 1/4 of the frame's size, or at 1/2.
 Shapes: N pairs of frames, H x W pixels.
 """
 
@@ -25,39 +25,39 @@ from .flow_estimator import FlowEstimator
 if TYPE_CHECKING:
     from ..schemas.uf_tsn import UfTsnSection
 
-FINEST = 4
-"""Frame pixels in a pixel of the finest flow."""
-_FIRST_LEVEL = 1  # of the pyramid, whose level 0 is at 1/2
-
 
 class UfFlow(nn.Module):
-    """Flow of pairs of frames, in [0, 1]. `coarsest`: frame pixels in a pixel of the coarsest level."""
+    """Flow of pairs of frames, in [0, 1].
+
+    `finest`, `coarsest`: frame pixels in a pixel of the finest and of the coarsest level of flow.
+    """
 
     def __init__(self, config: UfTsnSection) -> None:
         super().__init__()
         self.config = config
-        widths = config.pyramid_widths if config.multi_scale else config.pyramid_widths[: _FIRST_LEVEL + 1]
-        self.coarsest = 2 ** len(widths)
+        self.finest, self.coarsest = config.finest, config.coarsest
+        self._first = config.finest.bit_length() - 2  # of the pyramid, whose level 0 is at 1/2
+        widths = config.pyramid_widths[: config.coarsest.bit_length() - 1]
         self.pyramid = FeaturePyramid(widths, config.pyramid_convolutions)
         matched = [(2 * config.radius + 1) ** 2 if config.cost_volume else width for width in widths]
         self.estimators = nn.ModuleList(
             FlowEstimator(matched[level] + widths[level] + (2 if level + 1 < len(widths) else 0), config.flow_widths)
-            for level in range(_FIRST_LEVEL, len(widths))
+            for level in range(self._first, len(widths))
         )
         _initialise(self)
 
     def forward(self, first: Tensor, second: Tensor) -> list[Tensor]:
         """Flow from `first` to `second` (N, 3, H, W) of each level, the finest first.
 
-        (N, 2, H / 4, W / 4), (N, 2, H / 8, W / 8), …, each in pixels of its own size. H and W are multiples of
-        `coarsest`.
+        (N, 2, H / finest, W / finest), then half of that size and so on, each in pixels of its own size. H and W are
+        multiples of `coarsest`.
         """
         return self.between(*(self.encode(frames) for frames in (first, second)))
 
     def encode(self, frames: Tensor) -> list[Tensor]:
         """Features of frames (N, 3, H, W) at the levels that flow is estimated on, the finest first."""
         features: list[Tensor] = self.pyramid(2 * frames - 1)
-        return features[_FIRST_LEVEL:]
+        return features[self._first :]
 
     def between(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
         """Flow of all levels from features to features, as `forward` gives it."""
@@ -98,7 +98,7 @@ class UfFlow(nn.Module):
         beyond = (0, -width % self.coarsest, 0, -height % self.coarsest)
         if any(beyond):
             first, second = (F.pad(frames, beyond, mode="replicate") for frames in (first, second))
-        return enlarge_flow(self(first, second)[0], FINEST)[:, :, :height, :width]
+        return enlarge_flow(self(first, second)[0], self.finest)[:, :, :height, :width]
 
 
 def _initialise(net: nn.Module) -> None:

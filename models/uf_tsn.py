@@ -24,7 +24,7 @@ from .backward_warp import enlarge_flow
 from .flow_stack import stack_flow
 from .pretrained import average_input_channels, load_weights
 from .resnet import IMAGENET_MEAN, IMAGENET_STD, ResNet, normalise
-from .uf_flow import FINEST, UfFlow
+from .uf_flow import UfFlow
 from .unsupervised_flow import chain_loss, unsupervised_loss
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class UfStream(nn.Module):
             return stack_flow(snippets.flatten(0, 1), self.config.stack, self.config.flow_clip), []
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.stage == "joint"):
             flows = self.flow.along(snippets)
-            return stack_flow(enlarge_flow(flows[0], FINEST), self.config.stack, self.config.flow_clip), flows
+            finest = enlarge_flow(flows[0], self.config.finest)
+            return stack_flow(finest, self.config.stack, self.config.flow_clip), flows
 
 
 def build(config: UfTsnSection, labels: Sequence[int] = (), dropout: float = 0.0) -> UfFlow | UfStream:

@@ -18,7 +18,7 @@ from torch import Tensor
 from .backward_warp import backward_warp, enlarge_flow, stays_inside
 from .flow_consistency import consistent
 from .soft_census import census_error
-from .uf_flow import FINEST, UfFlow
+from .uf_flow import UfFlow
 
 if TYPE_CHECKING:
     from ..schemas.uf_tsn import UfTsnSection
@@ -71,7 +71,7 @@ def pyramid_loss(
         terms["smooth"] = terms["smooth"] + smoothness(here, one, config.edge_alpha)
     total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
     detached = {name: term.detach() for name, term in terms.items()}
-    motion = FINEST * flows[0].detach().norm(dim=1).mean()
+    motion = config.finest * flows[0].detach().norm(dim=1).mean()
     return {"loss": total, **detached, "visible": visible, "motion": motion}
 
 
@@ -98,7 +98,7 @@ def smoothness(flow: Tensor, images: Tensor, alpha: float) -> Tensor:
 
 
 def _at_loss_size(config: UfTsnSection, flow: Tensor) -> Tensor:
-    return enlarge_flow(flow, FINEST) if config.loss_size == "full" else flow
+    return enlarge_flow(flow, config.finest) if config.loss_size == "full" else flow
 
 
 def _reduce(frames: Tensor, size: Sequence[int]) -> Tensor:

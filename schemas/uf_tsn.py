@@ -44,7 +44,10 @@ class UfTsnSection(Section):
         description="features go into the cost volume with mean 0 and variance 1 over each map; without it costs "
         "hardly differ from place to place at the start, and learning stalls",
     )
-    multi_scale: bool = Field(True, description="false: one level at 1/4 of the frame, nothing is warped (ablation)")
+    finest: Literal[2, 4] = Field(
+        4, description="frame pixels in a pixel of the finest flow; 2 sees more of small frames and costs four times"
+    )
+    multi_scale: bool = Field(True, description="false: the finest level alone, nothing is warped (ablation)")
     lambda_diff: float = Field(1.0, ge=0, description="weight λ1 of the ℓ1 photometric loss, colours in [0, 1]")
     lambda_census: float = Field(1.0, ge=0, description="weight λ2 of the soft census loss")
     lambda_smooth: float = Field(0.05, ge=0, description="weight λ3 of edge-aware smoothness, flow in px of its level")
@@ -59,8 +62,8 @@ class UfTsnSection(Section):
     )
     loss_size: Literal["level", "full"] = Field(
         "level",
-        description="level: each level's loss at its own size, 1/4, 1/8, … of the frame; full: its flow enlarged four "
-        "times, so that the finest is compared at the frame's size",
+        description="level: each level's loss at its own size, 1/4, 1/8, … of the frame; full: its flow enlarged as "
+        "often as the finest needs to be compared at the frame's size",
     )
     occlusion: Literal["none", "border", "forward-backward"] = Field(
         "none",
@@ -104,14 +107,13 @@ class UfTsnSection(Section):
 
     @model_validator(mode="after")
     def _levels_fit(self) -> UfTsnSection:
-        levels = len(self.pyramid_widths) - 1 if self.multi_scale else 1
+        levels = (self.coarsest // self.finest).bit_length()
         if len(self.census_radii) < levels:
             raise ValueError(f"census_radii gives {len(self.census_radii)} radii for {levels} levels of flow")
-        coarsest = 2 ** (len(self.pyramid_widths) if self.multi_scale else 2)
-        if self.crop % coarsest:
-            raise ValueError(f"crop {self.crop} must be a multiple of {coarsest}, the coarsest level's pixel")
+        if self.crop % self.coarsest:
+            raise ValueError(f"crop {self.crop} must be a multiple of {self.coarsest}, the coarsest level's pixel")
         for level, radius in enumerate(self.census_radii[:levels] if not self.lambda_diff else ()):
-            side = self.crop if self.loss_size == "full" else self.crop >> (2 + level)
+            side = self.crop if self.loss_size == "full" else self.crop // (self.finest << level)
             if side <= 2 * radius:
                 raise ValueError(f"census_radii: a patch of radius {radius} does not fit level {level} of {side} px")
         if not self.lambda_diff + self.lambda_census:
@@ -121,6 +123,11 @@ class UfTsnSection(Section):
         if self.stage != "classifier" and self.stream == "spatial":
             raise ValueError("the spatial stream has no flow to train: stage is classifier")
         return self
+
+    @property
+    def coarsest(self) -> int:
+        """Frame pixels in a pixel of the coarsest flow."""
+        return 2 ** len(self.pyramid_widths) if self.multi_scale else self.finest
 
     @property
     def estimates_flow(self) -> bool:

@@ -15,6 +15,8 @@ def test_a_snippet_holds_one_frame_more_than_flows():
         ({"crop": 100}, "multiple of 32"),
         ({"crop": 96, "pyramid_widths": (4, 4, 4, 4, 4, 4), "census_radii": (1, 1, 1, 1, 1)}, "multiple of 64"),
         ({"census_radii": (3, 2)}, "2 radii for 4 levels"),
+        ({"finest": 2}, "4 radii for 5 levels"),
+        ({"finest": 3}, "finest"),
         ({"census_radii": (3, 2, 2, 4), "lambda_diff": 0}, "radius 4 does not fit level 3 of 7 px"),
         ({"lambda_diff": 0, "lambda_census": 0}, "nothing would be compared"),
         ({"stage": "joint", "stream": "spatial"}, "no flow to train"),
@@ -30,4 +32,5 @@ def test_what_does_not_fit_is_refused(fields, message):
 
 
 def test_one_level_needs_one_radius():
-    assert UfTsnSection(multi_scale=False, census_radii=(3,)).census_radii == (3,)
+    assert UfTsnSection(multi_scale=False, census_radii=(3,)).coarsest == 4
+    assert UfTsnSection(multi_scale=False, finest=2, census_radii=(3,)).coarsest == 2

@@ -10,6 +10,10 @@ SMALL = UfTsnSection(
     pyramid_widths=(16, 24, 32, 32), flow_widths=(48, 32, 16), pyramid_convolutions=2, loss_size="full", crop=64
 )
 
+HALF = UfTsnSection(
+    finest=2, pyramid_widths=(16, 24), flow_widths=(32, 16), pyramid_convolutions=2, loss_size="full", crop=64
+)
+
 
 def textures(count, height, width, seed):
     """Smooth random colours with detail at several sizes."""
@@ -39,9 +43,9 @@ def moved_pairs(count, seed, shift=(0.0, 0.0), zoom=1.0, side=64, margin=12):
     return first, sampled(large, back_x + margin, back_y + margin), torch.stack((u, v))[None]
 
 
-def trained(pairs, steps, rate=2e-3):
+def trained(pairs, steps, rate=2e-3, config=SMALL):
     torch.manual_seed(0)
-    net = UfFlow(SMALL)
+    net = UfFlow(config)
     optimiser = torch.optim.Adam(net.parameters(), lr=rate)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = rate * (1 - step / steps) ** 0.5
@@ -79,6 +83,22 @@ def test_the_parameters_of_the_poster():
 def test_levels_have_their_sizes_and_the_finest_is_a_quarter():
     flows = UfFlow(SMALL)(*torch.rand(2, 2, 3, 64, 96))
     assert [tuple(flow.shape) for flow in flows] == [(2, 2, 16, 24), (2, 2, 8, 12), (2, 2, 4, 6)]
+
+
+def test_a_finest_level_at_half_of_the_frame():
+    net = UfFlow(HALF)
+    assert [tuple(flow.shape) for flow in net(*torch.rand(2, 2, 3, 64, 96))] == [(2, 2, 32, 48), (2, 2, 16, 24)]
+    assert net.flow(*torch.rand(2, 1, 3, 50, 71)).shape == (1, 2, 50, 71)
+    alone = UfFlow(HALF.model_copy(update={"multi_scale": False}))
+    assert [tuple(flow.shape) for flow in alone(*torch.rand(2, 1, 3, 10, 6))] == [(1, 2, 5, 3)]
+
+
+def test_flow_of_the_half_sized_level_is_in_pixels_of_the_frame():
+    net = trained(lambda step: moved_pairs(4, 100 + step, shift=(3.0, -2.0)), 100, config=HALF)
+    first, second, truth = moved_pairs(4, 1, shift=(3.0, -2.0))
+    assert end_point_error(net, first, second, truth) < 0.3
+    motion = unsupervised_loss(net, first, second)["motion"]
+    assert motion.item() == pytest.approx(truth.norm(dim=1).mean().item(), abs=0.6)
 
 
 def test_ablations():

@@ -36,6 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "future_frames": 10,
     "truth_share": 1.0,
     "truth_share_end": 1.0,
+    "truth_share_until": 1.0,
     "output": "bernoulli",
     "batch": 80,
     "optimiser": "adam",

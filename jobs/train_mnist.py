@@ -218,6 +218,10 @@ def _require_sense(settings: dict[str, Any]) -> None:
     for name in SHARES:
         if not 0 <= settings[name] <= 1:
             raise MotionpipeError(f"--set {name}={settings[name]}: expected a share from 0 to 1")
+    if not 0 < settings["truth_share_until"] <= 1:
+        raise MotionpipeError(
+            f"--set truth_share_until={settings['truth_share_until']}: expected more than 0, at most 1"
+        )
     frames = settings["input_frames"] + settings["future_frames"]
     if frames > NUM_FRAMES:
         raise MotionpipeError(f"{frames} frames, input and future, are more than the {NUM_FRAMES} of a test sequence")

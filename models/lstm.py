@@ -90,7 +90,8 @@ class Decoder(nn.Module):
         """Frames (T, B, D), before the sigmoid if they are Bernoulli.
 
         With `truth_TBD` a conditional decoder sees the true frame before in a `share` of its steps, drawn for each
-        sequence and step by itself; without, its own.
+        sequence and step by itself; without, its own. No gradient goes back through its own frames: what it made
+        counts as given (scheduled sampling, Bengio et al., NeurIPS 2015).
         """
         if not self.conditional:
             return self._read(self.stack(None, states, steps)[0])
@@ -115,7 +116,7 @@ class Decoder(nn.Module):
     def _run(self, states: list[State], steps: int, truth_TBD: Tensor | None, share: float | Tensor) -> Tensor:
         frames: list[Tensor] = []
         for t in range(steps):
-            x = self._shown(frames[-1]) if frames else None
+            x = self._shown(frames[-1].detach()) if frames else None
             if x is not None and truth_TBD is not None:
                 told = torch.rand(len(x), 1, device=x.device) < share
                 x = torch.where(told, truth_TBD[t - 1], x)
@@ -194,7 +195,9 @@ def targets_of(frames_BTD: Tensor, decoder: str, config: LSTMSection) -> Tensor:
 def truth_share(config: LSTMSection, progress: float | Tensor) -> float | Tensor:
     """The share of steps in which conditional decoders are told the truth, at a part of the run in [0, 1]."""
     first, last = config.truth_share, config.truth_share_end
-    return first if first == last else first + (last - first) * progress
+    if first == last:
+        return first
+    return first + (last - first) * torch.as_tensor(progress / config.truth_share_until).clamp(max=1)
 
 
 def loss(

@@ -36,7 +36,10 @@ class LSTMSection(Section):
         description="conditional decoders in training: share of steps that see the true frame, not their own, at the "
         "start of the run",
     )
-    truth_share_end: Probability = Field(1.0, description="that share at the end of the run; it changes evenly")
+    truth_share_end: Probability = Field(1.0, description="that share later on; it changes evenly")
+    truth_share_until: float = Field(
+        1.0, gt=0, le=1, description="part of the run over which the share changes; from then on it is truth_share_end"
+    )
     input: Literal["moving-mnist", "patches", "percepts"] = Field(
         "moving-mnist",
         description="moving-mnist: sequences made on the fly; patches: squares cut from RGB frames; percepts: rows of "

@@ -107,10 +107,20 @@ def test_a_share_of_truth_lies_between():
     assert 16 < is_own.sum() < 48
 
 
+def test_own_frames_are_given():
+    net = net_of(COMPOSITE)
+    second = net(frames(), told=True, share=0.0)["future"][:, 1]
+    bias = net.decoders["future"].readout.bias
+    (slope,) = torch.autograd.grad(second.sum(), bias)
+    torch.testing.assert_close(slope, torch.full_like(bias, len(second)))
+
+
 def test_the_share_of_truth_follows_the_run():
     config = COMPOSITE.model_copy(update={"truth_share": 1.0, "truth_share_end": 0.5})
     assert [lstm.truth_share(config, part) for part in (0.0, 0.5, 1.0)] == [1.0, 0.75, 0.5]
     assert lstm.truth_share(COMPOSITE, 0.3) == 1.0
+    sooner = config.model_copy(update={"truth_share_until": 0.5})
+    assert [lstm.truth_share(sooner, part) for part in (0.0, 0.25, torch.tensor(0.5), 0.75)] == [1.0, 0.75, 0.5, 0.5]
     net, batch = net_of(config.model_copy(update={"truth_share": 0.0, "truth_share_end": 1.0})), SequenceBatch(frames())
     own, told = (lstm.loss(net, batch, progress)["future"] for progress in (0.0, 1.0))
     assert torch.isclose(own, lstm.loss(net.eval(), batch)["future"])

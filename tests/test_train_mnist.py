@@ -164,6 +164,7 @@ def test_a_graph_of_the_step_learns_what_the_step_learns(digits, tmp_path):
         ("seed=-1", "0 or more"),
         ("batch=0", "1 or more"),
         ("truth_share_end=2", "from 0 to 1"),
+        ("truth_share_until=0", "more than 0"),
         ("future_frames=11", "21 frames"),
     ],
 )

@@ -98,62 +98,92 @@ def train_run(
     run: MnistRun, digits: DigitBatches, device: torch.device, validate: Validate
 ) -> tuple[lstm.LSTMNet, dict[str, Any]]:
     """Train to the end of the budget, from wherever the run stands; the network, and what the training was."""
-    started, settings = time.monotonic(), SimpleNamespace(**run.settings)
+    started = time.monotonic()
     torch.set_num_threads(1)
-    torch.manual_seed(settings.seed)
-    net = lstm.build(settings, SIDE * SIDE).to(device)  # type: ignore[arg-type]  # a section's fields without pydantic
-    groups = weight_groups(net, settings.weight_decay)
-    optimiser = make_optimiser(settings.optimiser, groups, settings.weight_decay, capturable=run.graph)
-    at = _restore(run, net, optimiser)
-    progress = torch.zeros((), device=device)
-    step: Step = partial(_step, net, optimiser, settings, progress)
-    if not run.graph:
-        _make_plain(optimiser)
-    else:
-        _make_recordable(optimiser, device)
-        step = GraphedStep(step)
+    training = _Training(run, device)
+    at, batch = training.at, training.settings.batch
     begun, last_save, last_test = at.step, at.seconds, at.seconds
     cut_metrics(run.store, run.name, at.step)
-    spans = ((start * settings.batch, (start + 1) * settings.batch) for start in _count_from(at.step))
+    spans = ((start * batch, (start + 1) * batch) for start in _count_from(at.step))
     with read_ahead(lambda span: digits.batch(*span), spans, 0 if run.graph else run.readers) as batches:
         while run.part_done(at) < 1:
-            began = time.perf_counter()
-            _set_rate(optimiser, settings.learning_rate * rate_factor(settings.warmup, run.part_done(at)))
-            progress.fill_(run.part_done(at))
-            if min(settings.truth_share, settings.truth_share_end) < 1:
-                torch.manual_seed(_seed(settings.seed, at.step))
-            scalars = step(batches.take().frames.to(device))
-            at.step += 1
-            logged = at.step % LOG_EVERY == 0 or at.step == begun + 1
-            row: dict[str, Any] = {name: round(value.item(), 3) for name, value in scalars.items()} if logged else {}
-            at.seconds += time.perf_counter() - began
+            row = training.advance(batches.take, logged=at.step == begun or (at.step + 1) % LOG_EVERY == 0)
             if row:
-                if not math.isfinite(row["loss"]):
-                    raise MotionpipeError(
-                        f"{run.name}: the loss is {row['loss']} at step {at.step}: lower learning_rate"
-                    )
-                row |= {"step": at.step, "seconds": round(at.seconds, 2), "data_wait_s": round(batches.wait_s, 2)}
+                row["data_wait_s"] = round(batches.wait_s, 2)
                 if at.seconds - last_test > TEST_EVERY_S:
-                    row["test"] = {name: score["loss"] for name, score in validate(net).items()}
-                    net.train()
+                    row["test"] = {name: score["loss"] for name, score in validate(training.net).items()}
+                    training.net.train()
                     last_test = at.seconds
                 append_metrics(run.store, run.name, row)
             paused = time.monotonic() - started > run.pause_after_s
             if paused or at.seconds - last_save > SAVE_EVERY_S:
-                _save(run, net, optimiser, at)
+                training.save()
                 last_save = at.seconds
             if paused:
                 raise Paused(f"{run.name}: {run.part_done(at):.0%} done, {at.step} steps")
     if at.step > begun:
-        _save(run, net, optimiser, at)
+        training.save()
     _draw_curve(run)
-    return net, {
-        "trained_steps": at.step,
-        "seconds": round(at.seconds, 1),
-        "sequences_per_s": round(at.step * settings.batch / max(at.seconds, 1e-9), 1),
-        "parameters": sum(p.numel() for p in net.parameters()),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-    }
+    return training.net, training.summary()
+
+
+class _Training:
+    """A run while it learns: its network, its optimiser and where it stands."""
+
+    def __init__(self, run: MnistRun, device: torch.device) -> None:
+        self.run, self.device = run, device
+        self.settings = settings = SimpleNamespace(**run.settings)
+        torch.manual_seed(settings.seed)
+        # a namespace has a section's fields without pydantic
+        self.net = lstm.build(settings, SIDE * SIDE).to(device)  # type: ignore[arg-type]
+        groups = weight_groups(self.net, settings.weight_decay)
+        self.optimiser = make_optimiser(settings.optimiser, groups, settings.weight_decay, capturable=run.graph)
+        self.at = _restore(run, self.net, self.optimiser)
+        self.progress = torch.zeros((), device=device)
+        self.step: Step = partial(_step, self.net, self.optimiser, settings, self.progress)
+        if not run.graph:
+            _make_plain(self.optimiser)
+        else:
+            _make_recordable(self.optimiser, device)
+            self.step = GraphedStep(self.step)
+
+    def advance(self, take: Callable[[], lstm.SequenceBatch], logged: bool) -> dict[str, Any]:
+        """One step; its scalars where they are logged, for reading them waits for the device."""
+        began, settings, at = time.perf_counter(), self.settings, self.at
+        part = self.run.part_done(at)
+        _set_rate(self.optimiser, settings.learning_rate * rate_factor(settings.warmup, part))
+        self.progress.fill_(part)
+        if min(settings.truth_share, settings.truth_share_end) < 1:
+            torch.manual_seed(_seed(settings.seed, at.step))
+        scalars = self.step(take().frames.to(self.device))
+        row: dict[str, Any] = {name: round(value.item(), 3) for name, value in scalars.items()} if logged else {}
+        at.step += 1
+        at.seconds += time.perf_counter() - began
+        if not row:
+            return row
+        if not math.isfinite(row["loss"]):
+            raise MotionpipeError(f"{self.run.name}: the loss is {row['loss']} at step {at.step}: lower learning_rate")
+        return row | {"step": at.step, "seconds": round(at.seconds, 2)}
+
+    def save(self) -> None:
+        """Write the checkpoint from which the same command goes on."""
+        state = {
+            "model": self.net.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "position": dict(vars(self.at)),
+            "made_from": _made_from(self.run),
+        }
+        save_checkpoint(self.run.store, self.run.checkpoint, state)
+
+    def summary(self) -> dict[str, Any]:
+        """What the training was."""
+        return {
+            "trained_steps": self.at.step,
+            "seconds": round(self.at.seconds, 1),
+            "sequences_per_s": round(self.at.step * self.settings.batch / max(self.at.seconds, 1e-9), 1),
+            "parameters": sum(p.numel() for p in self.net.parameters()),
+            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
+        }
 
 
 def rate_factor(warmup: float, part: float) -> float:
@@ -230,16 +260,6 @@ def _restore(run: MnistRun, net: nn.Module, optimiser: torch.optim.Optimizer) ->
     net.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     return Position(**state["position"])
-
-
-def _save(run: MnistRun, net: nn.Module, optimiser: torch.optim.Optimizer, at: Position) -> None:
-    state = {
-        "model": net.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "position": dict(vars(at)),
-        "made_from": _made_from(run),
-    }
-    save_checkpoint(run.store, run.checkpoint, state)
 
 
 def _made_from(run: MnistRun) -> str:

@@ -26,9 +26,9 @@ class Init:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its schedule and its network."""
+        """Its schedule, its network, and what it began from itself."""
         identity = self.manifest.identity
-        return identity.section | {"network": identity.data["network"]}
+        return identity.section | identity.data
 
     @property
     def checkpoint(self) -> tuple[Store, str]:

@@ -24,6 +24,7 @@ from ..schemas.report import Identity, Manifest
 from .artefact_lock import artefact_lock
 from .embed import MADE_BY as MAKE_EMBEDDINGS
 from .options import RunOptions
+from .provenance import leak_of
 from .stage import StageResult, open_artefact
 
 
@@ -103,14 +104,9 @@ def _protocol(store: Store, asked: str | None, embeddings: Manifest) -> Protocol
     plan = planned_by_recording(store)
     dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
     name = resolve_protocol(dataset, asked)
-    made = embeddings.identity.data
-    if "encoder" in made:
-        return Protocol(name, plan, "")  # its weights are of other pictures
-    trained_on, run = made["trained_on"], made["run"]
-    own = made["dataset"] == dataset
-    seen = recordings_in(plan, trained_on, "train") & recordings_in(plan, name, "test") if own else frozenset[str]()
-    leak = f"run {run} was trained on {trained_on}, with {len(seen)} test recordings of {name}" if seen else ""
-    return Protocol(name, plan, leak)
+    made = embeddings.identity.data  # an encoder's weights are of other pictures
+    own = made["trained_on"] if made.get("dataset") == dataset else None
+    return Protocol(name, plan, leak_of(plan, dataset, name, embeddings, f"run {made.get('run')}", own))
 
 
 def _parts(store: Store, name: str, protocol: Protocol) -> tuple[ProbeData, ProbeData]:

@@ -10,7 +10,7 @@ from .begin_from import Init, find_init, require_same
 from .ground import Ground, classifier, learned_samples, open_shards, require_classes
 from .learn_lstm import MODALITIES
 from .options import RunOptions
-from .pretrain_lstm import SEEN, resolve_input
+from .pretrain_lstm import SEEN, as_parents, resolve_input
 from .run_training import run_training
 from .stage import StageResult
 from .train_job import LoopOptions
@@ -25,15 +25,15 @@ def classify_lstm(
     """Train the classifier `run` on the labelled training part; `init`: a run, STORE:RUN, or "none"."""
     shards, protocol = open_shards(store, recipe, recipe.finetune, options)
     begun = find_init(store, init, recipe.train.model)
-    network, parents = resolve_input(store, recipe.lstm)
+    network, reads = resolve_input(store, recipe.lstm)
     if begun:
         require_fit(network, begun)
     modality, seen = MODALITIES[network.input], FlowSection(**SEEN)
     samples = learned_samples(store, shards, protocol, modality, seen, recipe.finetune)
     labels = require_classes(samples, protocol)
     resolved = recipe.model_copy(update={"lstm": network})
-    stated = network.model_dump(mode="json", include={*ENCODER, "output"})
-    ground = Ground(store, run, shards, protocol, resolved, network, stated, SEEN, parents)
+    stated = network.model_dump(mode="json", include={*ENCODER, "output", "start"})
+    ground = Ground(store, run, shards, protocol, resolved, network, stated, SEEN, *as_parents(reads))
     job, artefact = classifier(ground, labels, begun)
     return run_training(job, samples, artefact, options, loop)
 

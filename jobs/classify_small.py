@@ -35,6 +35,7 @@ from ..schemas.errors import MotionpipeError
 from ..schemas.lstm_section import LSTMSection
 from .evaluate_prediction import require_predictor
 from .learn_atomic_flow import load_encoder
+from .provenance import leak_of
 from .run_files import load_checkpoint
 from .train_data import network_of
 
@@ -72,12 +73,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--percepts", required=True, help="embeddings to read")
     parser.add_argument("--fuse", help="second embeddings, whose scores are averaged with the first's")
     parser.add_argument("--init", action="append", default=[], metavar="RUN", help="run that an encoder starts from")
-    parser.add_argument("--hidden", type=int, default=256, help="units of LSTMs where no --init says; the paper: 2048")
-    parser.add_argument("--per-class", type=int, action="append", required=True, help="videos of a class; 0: all")
-    parser.add_argument("--subsets", type=int, default=10, help="draws of each size")
+    parser.add_argument("--hidden", type=count, default=256, help="units of LSTMs where no --init says")
+    parser.add_argument("--per-class", type=size, action="append", required=True, help="videos of a class; 0: all")
+    parser.add_argument("--subsets", type=count, default=10, help="draws of each size")
     parser.add_argument("--protocol", help="split [default: the dataset's first]")
-    parser.add_argument("--steps", type=int, default=SequenceFit.steps, help="optimiser steps of each classifier")
-    parser.add_argument("--batch", type=int, default=SequenceFit.batch, help="windows in an optimiser step")
+    parser.add_argument("--steps", type=count, default=SequenceFit.steps, help="optimiser steps of each classifier")
+    parser.add_argument("--batch", type=count, default=SequenceFit.batch, help="windows in an optimiser step")
     parser.add_argument("--out", type=Path, required=True, help="file of JSON lines")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -86,13 +87,36 @@ def main(arguments: list[str] | None = None) -> int:
     except MotionpipeError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"Error: --out {given.out}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on after the last line of --out", file=sys.stderr)
+        return 130
     return 0
+
+
+def size(text: str) -> int:
+    """Videos of a class, 0 for all."""
+    if int(text) < 0:
+        raise ValueError
+    return int(text)
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
 
 
 def compare(given: argparse.Namespace) -> None:
     """Train and test what has no line yet; then the table."""
     store = Store.at(given.store)
     names = (given.percepts, given.fuse) if given.fuse else (given.percepts,)
+    if given.fuse == given.percepts:
+        raise MotionpipeError(f"--percepts and --fuse both name {given.fuse}; fusing takes two sets")
+    given.out.parent.mkdir(parents=True, exist_ok=True)
     dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
     protocol = resolve_protocol(dataset, given.protocol)
     train, test = (read_part(store, names, protocol, part) for part in ("train", "test"))
@@ -102,7 +126,8 @@ def compare(given: argparse.Namespace) -> None:
     begun = {
         run: require_fit(store, protocol, run, name) for runs in inits for run, name in zip(runs, names, strict=True)
     }
-    settings = {"percepts": list(names), "protocol": protocol, "steps": given.steps, "batch": given.batch}
+    made = {name: require_unseen(store, protocol, f"embeddings/{name}") for name in names}
+    settings = {"percepts": made, "protocol": protocol, "steps": given.steps, "batch": given.batch}
     settings |= {"inits": begun} if begun else {"hidden": given.hidden}
     for per_class in given.per_class:
         for subset in range(given.subsets if per_class else 1):
@@ -111,7 +136,6 @@ def compare(given: argparse.Namespace) -> None:
                 if any(row.items() <= there.items() for there in read_lines(given.out)):
                     continue
                 row |= score_draw(task, classifier, per_class, subset)
-                given.out.parent.mkdir(parents=True, exist_ok=True)
                 with given.out.open("a") as stream:
                     stream.write(json.dumps(row) + "\n")
                 print(json.dumps(row), flush=True)
@@ -167,11 +191,17 @@ def require_fit(store: Store, protocol: str, run: str, percepts: str) -> str:
     network = network_of(trained)
     if network.percepts != percepts:
         raise MotionpipeError(f"--init {run}: learned from {network.percepts or network.input}, not from {percepts}")
-    plan = planned_by_recording(store)
-    seen = recordings_in(plan, trained.identity.data["protocol"], "train") & recordings_in(plan, protocol, "test")
-    if seen:
-        raise MotionpipeError(f"--init {run}: was trained on {len(seen)} test recordings of {protocol}")
+    require_unseen(store, protocol, f"runs/{run}")
     return trained.hash
+
+
+def require_unseen(store: Store, protocol: str, folder: str) -> str:
+    """The hash of a run or of percepts that have seen nothing of the test part; one clear error where they have."""
+    made = read_manifest(store, folder, MAKE_PERCEPTS)
+    dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
+    if leak := leak_of(planned_by_recording(store), dataset, protocol, made, folder):
+        raise MotionpipeError(leak)
+    return made.hash
 
 
 def runs_of(init: str, percepts: Sequence[str]) -> tuple[str, ...]:

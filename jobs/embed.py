@@ -31,6 +31,7 @@ from .device import mention_idle_gpu, require_device
 from .find_run import find_run, run_text
 from .flow import shard_sizes
 from .options import RunOptions
+from .provenance import learned_data
 from .run_files import RunFiles, load_checkpoint
 from .stage import StageResult, Work, run_stage
 from .train_data import flow_of, learner_of, network_of, sample_of
@@ -61,6 +62,7 @@ def embed(store: Store, recipe: Recipe, run: str | None, name: str | None, optio
                 "run": run_text(store, files),
                 "trained_on": trained.identity.data["protocol"],
                 "dataset": trained_in.identity.data["dataset"],
+                **learned_data(None, [trained]),
             },
             parents={"shards": shards.hash, "checkpoint": sha256},
         )

@@ -21,7 +21,7 @@ from ..pipeline.clip_plan import TrainSample
 from ..pipeline.metrics import average_by_recording, score
 from ..pipeline.parquet_files import parquet_bytes
 from ..pipeline.score_clips import ClipScorer
-from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.splits import planned_by_recording, resolve_protocol
 from ..pipeline.store import Store
 from ..pipeline.train_samples import samples_from_bytes
 from ..schemas.errors import MotionpipeError
@@ -34,6 +34,7 @@ from .device import mention_idle_gpu, require_device
 from .evaluation_table import evaluation_table
 from .options import RunOptions
 from .progress import Progress
+from .provenance import leak_of
 from .ray_map import map_shards
 from .run_files import RunFiles, load_checkpoint
 from .stage import StageResult, open_artefact
@@ -145,19 +146,10 @@ def only_classifier(store: Store) -> str:
 
 
 def scored_protocol(store: Store, dataset: str, asked: str, run: str, trained: Manifest) -> Protocol:
-    """The protocol, and what of its test part the run or the one that it began from has seen."""
-    plan, name, data = planned_by_recording(store), resolve_protocol(dataset, asked), trained.identity.data
-    test = recordings_in(plan, name, "test")
-    tuned = recordings_in(plan, data["protocol"], "train") & test
-    begun = data.get("init_dataset") == dataset and recordings_in(plan, data["init_protocol"], "train") & test
-    leak = ""
-    if tuned:
-        leak = f"run {run} was trained on {data['protocol']}, with {len(tuned)} test recordings of {name}"
-    elif begun:
-        leak = (
-            f"run {run} began from one trained on {data['init_protocol']}, with {len(begun)} test recordings of {name}"
-        )
-    return Protocol(name, plan, leak)
+    """The protocol, and what of its test part the run has seen, or what it began from or reads."""
+    plan, name = planned_by_recording(store), resolve_protocol(dataset, asked)
+    own = trained.identity.data["protocol"]
+    return Protocol(name, plan, leak_of(plan, dataset, name, trained, f"run {run}", own))
 
 
 def scoring_worker(task: Task, device: str) -> Callable[[int], list[tuple[str, Scores]]]:
@@ -202,7 +194,7 @@ def _score(task: Task, folder: str, protocol: Protocol, options: RunOptions) -> 
     scored = score_samples(task, folder, options)
     init = json.loads(task.store.read_bytes(f"runs/{task.run}/identity.json"))["info"]["init"]
     section, data = task.trained.identity.section, task.trained.identity.data
-    settings = settings_hash(section | {"network": data["network"], "init": data["init_settings"]})
+    settings = settings_hash(section | data)
     about = {"run": task.run, "init": init, "init_protocol": data["init_protocol"], "seed": section["seed"]}
     about |= {"n_train": _recordings_learned_from(task), "crops": task.section.crops}
     write_figures(task.store, folder, protocol, scored, data["labels"], about | {"settings": settings})

@@ -22,7 +22,7 @@ from ..pipeline.clip_plan import TrainSample
 from ..pipeline.flow_quality import FlowQuality, flow_quality
 from ..pipeline.learned_flow import PairFlow
 from ..pipeline.optical_flow import optical_flow
-from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.splits import planned_by_recording, resolve_protocol
 from ..pipeline.store import Store
 from ..pipeline.stored_frames import StoredFrames
 from ..schemas.errors import MotionpipeError
@@ -32,6 +32,7 @@ from .flow_figure import FlowRow, flow_figure, shortened
 from .flow_run import MADE_BY, find_flow_run, load_flow_run
 from .options import RunOptions
 from .progress import Progress
+from .provenance import leak_of
 from .run_files import RunFiles
 from .train_data import network_of
 from .train_uf_tsn import rgb_samples
@@ -61,9 +62,10 @@ def evaluate_flow(store: Store, run: str | None, protocol: str | None, pairs: in
     require_device(options.device)
     mention_idle_gpu(options)
     dataset = shards.identity.data["dataset"]
-    learned = learned_splits(files, trained)
-    name = resolve_protocol(dataset, protocol or next((split for of, split in learned if of == dataset), None))
-    _refuse_leak(store, [split for of, split in learned if of == dataset], name)
+    own = _own_split(files, trained, dataset)
+    name = resolve_protocol(dataset, protocol or own)
+    if leak := leak_of(planned_by_recording(store), dataset, name, trained, f"run {run}", own):
+        raise MotionpipeError(f"{leak}; choose its own protocol")
     stride = network_of(trained).stride
     samples = rgb_samples(store, shards, name, "test", 1 + stride)
     cv2.setNumThreads(1)
@@ -137,22 +139,10 @@ def _still(first: Frame, second: Frame) -> npt.NDArray[np.float32]:
     return np.zeros((2, *first.shape[:2]), dtype=np.float32)
 
 
-def learned_splits(files: RunFiles, trained: Manifest) -> list[tuple[str, str]]:
-    """Dataset and protocol of what a run has learned from, and of what the run has that it began from."""
-    data = trained.identity.data
-    own = read_manifest(files.store, SHARDS, "motionpipe shard").identity.data["dataset"]
-    begun = [(data["init_dataset"], data["init_protocol"])] if data.get("init_dataset") else []
-    return [(own, data["protocol"]), *begun]
-
-
-def _refuse_leak(store: Store, learned: list[str], protocol: str) -> None:
-    plan = planned_by_recording(store)
-    test = recordings_in(plan, protocol, "test")
-    for split in learned:
-        if seen := recordings_in(plan, split, "train") & test:
-            raise MotionpipeError(
-                f"the run was trained on {split}, with {len(seen)} test recordings of {protocol}; choose its own"
-            )
+def _own_split(files: RunFiles, trained: Manifest, dataset: str) -> str | None:
+    """The protocol that a run was trained on, where that is one of this dataset."""
+    there = read_manifest(files.store, SHARDS, "motionpipe shard").identity.data["dataset"]
+    return str(trained.identity.data["protocol"]) if there == dataset else None
 
 
 def _picture(

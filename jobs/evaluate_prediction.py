@@ -18,7 +18,7 @@ from ..pipeline.artefacts import SHARDS, only_artefact, read_manifest
 from ..pipeline.clip_plan import ClipRef, TrainSample
 from ..pipeline.score_prediction import DecoderScore, score_predictions
 from ..pipeline.sequence_clips import SequenceSource, open_sequences
-from ..pipeline.splits import planned_by_recording, recordings_in, resolve_protocol
+from ..pipeline.splits import planned_by_recording, resolve_protocol
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from ..schemas.lstm_section import LSTMSection
@@ -29,6 +29,7 @@ from .learn_lstm import frames_needed
 from .options import RunOptions
 from .pretrain_lstm import sequence_samples
 from .progress import Progress
+from .provenance import leak_of
 from .run_files import RunFiles, load_checkpoint
 from .stage import StageResult, open_artefact
 from .train_data import learner_of, network_of
@@ -46,8 +47,9 @@ def evaluate_prediction(
     run = run or only_artefact(store, "runs", "--run", MADE_BY)
     trained = require_predictor(store, run)
     trained_on = trained.identity.data["protocol"]
-    name = resolve_protocol(shards.identity.data["dataset"], protocol or trained_on)
-    leak = _leak(store, run, trained_on, name)
+    dataset = shards.identity.data["dataset"]
+    name = resolve_protocol(dataset, protocol or trained_on)
+    leak = leak_of(planned_by_recording(store), dataset, name, trained, f"run {run}", trained_on)
     if leak and not allow_leak:
         raise MotionpipeError(f"{leak}; pass --allow-leak to score it all the same")
     folder = f"evaluations/{run}/{name}-prediction"
@@ -136,12 +138,6 @@ def _rounded(score: DecoderScore) -> dict[str, Any]:
         name: [round(v, 4) for v in value] if isinstance(value, list) else round(value, 4)
         for name, value in asdict(score).items()
     }
-
-
-def _leak(store: Store, run: str, trained_on: str, protocol: str) -> str:
-    plan = planned_by_recording(store)
-    seen = recordings_in(plan, trained_on, "train") & recordings_in(plan, protocol, "test")
-    return f"run {run} was trained on {trained_on}, with {len(seen)} test recordings of {protocol}" if seen else ""
 
 
 def _finish(store: Store, folder: str, identity: Identity, record: dict[str, Any], seconds: float) -> None:

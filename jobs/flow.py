@@ -21,6 +21,7 @@ from ..schemas.report import Identity, Manifest, SampleEntry
 from .device import mention_idle_gpu, require_device
 from .flow_run import find_flow_run, load_flow_run
 from .options import RunOptions
+from .provenance import learned_data
 from .stage import StageResult, Work, run_stage
 
 MADE_BY = "motionpipe flow"
@@ -39,8 +40,10 @@ def flow(store: Store, recipe: Recipe, name: str | None, options: RunOptions) ->
         mention_idle_gpu(options)
     recipe = recipe.model_copy(update={"flow": config})
     folder = f"flow/{name or (config.run.rpartition(':')[2] if config.run else config.method)}"
-    parents = {"shards": shards.hash, **({"run": find_flow_run(store, config.run)[1].hash} if config.run else {})}
-    identity = Identity(stage="flow", section=config.model_dump(mode="json"), data={}, parents=parents)
+    learned = [find_flow_run(store, config.run)[1]] if config.run else []
+    parents = {"shards": shards.hash, **({"run": learned[0].hash} if learned else {})}
+    data = learned_data(None, learned)
+    identity = Identity(stage="flow", section=config.model_dump(mode="json"), data=data, parents=parents)
     make_worker = partial(flow_worker, store, folder, config, options.device)
     sizes = partial(shard_sizes, store, shards)
     return run_stage(store, folder, identity, recipe, sizes, make_worker, options)

@@ -55,6 +55,7 @@ def evaluate_fused(
     weights: "1:1", or "held-out": the weight that does best on the recordings which both runs held out of training.
     """
     start, share = time.monotonic(), share_of(weights)
+    weights = weights if share is None else f"{1 - share:g}:{share:g}"  # 2:2 is 1:1
     if runs[0] == runs[1]:
         raise MotionpipeError(f"--run and --with both name {runs[0]}; fusing takes two runs")
     parts = [evaluate_quietly(store, recipe, run, protocol, options, allow_leak) for run in runs]

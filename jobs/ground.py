@@ -18,6 +18,7 @@ from ..schemas.report import Identity, Manifest
 from ..schemas.training import FinetuneSection, LoopSection
 from .begin_from import Init, init_data, init_text
 from .options import RunOptions
+from .provenance import learned_data
 from .run_training import Artefact, require_runnable
 from .train_data import labelled_samples
 from .train_job import TrainJob
@@ -29,7 +30,7 @@ class Ground:
 
     recipe: as resolved, which is kept beside the run. network: the model's section. stated: what the identity holds of
     it. seen: the fields of `[flow]` that say how far apart the frames of clips are. parents: hashes of what is read
-    beside the shards.
+    beside the shards. reads: manifests of those among them that may have learned from recordings.
     """
 
     store: Store
@@ -41,6 +42,7 @@ class Ground:
     stated: dict[str, Any]
     seen: dict[str, Any]
     parents: dict[str, str] = field(default_factory=dict)
+    reads: tuple[Manifest, ...] = ()
 
 
 def open_shards(store: Store, recipe: Recipe, loop: LoopSection, options: RunOptions) -> tuple[Manifest, str]:
@@ -72,7 +74,7 @@ def classifier(
     identity = Identity(
         stage="finetune",
         section=recipe.finetune.model_dump(mode="json"),
-        data=_data(ground, "classify") | {"labels": list(labels)} | init_data(begun) | (data or {}),
+        data=_data(ground, "classify", begun) | {"labels": list(labels)} | init_data(begun) | (data or {}),
         parents={"shards": ground.shards.hash, **ground.parents, **({"init": begun.manifest.hash} if begun else {})},
     )
     learned = {"finetune": recipe.finetune, "labels": labels, "init": begun.checkpoint if begun else None}
@@ -96,8 +98,11 @@ def require_classes(samples: Sequence[TrainSample], protocol: str) -> tuple[int,
     return labels
 
 
-def _data(ground: Ground, task: str) -> dict[str, Any]:
+def _data(ground: Ground, task: str, begun: Init | None = None) -> dict[str, Any]:
+    own = (ground.shards.identity.data["dataset"], ground.protocol)
+    others = (*ground.reads, begun.manifest) if begun else ground.reads
     return {
+        **learned_data(own, others),
         "protocol": ground.protocol,
         "task": task,
         "flow": ground.seen,

@@ -23,6 +23,7 @@ from ..pipeline.read_ahead import read_ahead
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from .cuda_graph import GraphedStep, Step
+from .held_interrupt import held_interrupt
 from .metrics_log import append_metrics, cut_metrics, read_metrics
 from .optimisers import make_optimiser
 from .run_files import load_checkpoint, save_checkpoint
@@ -105,7 +106,8 @@ def train_run(
     begun, last_save, last_test = at.step, at.seconds, at.seconds
     cut_metrics(run.store, run.name, at.step)
     spans = ((start * batch, (start + 1) * batch) for start in _count_from(at.step))
-    with read_ahead(lambda span: digits.batch(*span), spans, 0 if run.graph else run.readers) as batches:
+    reading = read_ahead(lambda span: digits.batch(*span), spans, 0 if run.graph else run.readers)
+    with reading as batches, held_interrupt() as interrupted:
         while run.part_done(at) < 1:
             row = training.advance(batches.take, logged=at.step == begun or (at.step + 1) % LOG_EVERY == 0)
             if row:
@@ -115,12 +117,15 @@ def train_run(
                     training.net.train()
                     last_test = at.seconds
                 append_metrics(run.store, run.name, row)
-            paused = time.monotonic() - started > run.pause_after_s
+            paused = interrupted.is_set() or time.monotonic() - started > run.pause_after_s
             if paused or at.seconds - last_save > SAVE_EVERY_S:
                 training.save()
                 last_save = at.seconds
+            if interrupted.is_set():
+                raise KeyboardInterrupt
             if paused:
                 raise Paused(f"{run.name}: {run.part_done(at):.0%} done, {at.step} steps")
+    training.require_finite()
     if at.step > begun:
         training.save()
     _draw_curve(run)
@@ -164,6 +169,11 @@ class _Training:
         if not math.isfinite(row["loss"]):
             raise MotionpipeError(f"{self.run.name}: the loss is {row['loss']} at step {at.step}: lower learning_rate")
         return row | {"step": at.step, "seconds": round(at.seconds, 2)}
+
+    def require_finite(self) -> None:
+        """Raise where the weights have diverged since the last figures that were read."""
+        if not all(weight.isfinite().all() for weight in self.net.parameters()):
+            raise MotionpipeError(f"{self.run.name}: weights are no numbers any more: lower learning_rate")
 
     def save(self) -> None:
         """Write the checkpoint from which the same command goes on."""

@@ -37,14 +37,18 @@ class ClippedMomentum(torch.optim.Optimizer):
 
 
 def make_optimiser(
-    name: str, groups: Iterable[dict[str, Any]], weight_decay: float, capturable: bool = False
+    name: str,
+    groups: Iterable[dict[str, Any]],
+    weight_decay: float,
+    adam_eps: float = 1e-8,
+    capturable: bool = False,
 ) -> torch.optim.Optimizer:
     """The optimiser that a recipe names: "adam", or "momentum" as released.
 
     capturable: its steps can be recorded in a CUDA graph, with a step size that is a tensor; Adam alone can do that.
     """
     if name == "adam":
-        return torch.optim.Adam(groups, weight_decay=weight_decay, capturable=capturable)
+        return torch.optim.Adam(groups, eps=adam_eps, weight_decay=weight_decay, capturable=capturable)
     if capturable:
         raise MotionpipeError(f"the optimiser {name} cannot be recorded in a CUDA graph; train without --graph")
     return ClippedMomentum(groups, weight_decay)

@@ -34,21 +34,27 @@ def pretrain_lstm(
     if book is not None:
         raise MotionpipeError("--codebook is for models that predict codewords; an lstm predicts frames")
     shards, protocol = open_shards(store, recipe, recipe.train, options)
-    network, parents = resolve_input(store, recipe.lstm)
+    network, reads = resolve_input(store, recipe.lstm)
     resolved = recipe.model_copy(update={"lstm": network})
     stated = network.model_dump(mode="json")
-    job, artefact = pretraining(Ground(store, run, shards, protocol, resolved, network, stated, SEEN, parents))
+    ground = Ground(store, run, shards, protocol, resolved, network, stated, SEEN, *as_parents(reads))
+    job, artefact = pretraining(ground)
     samples = sequence_samples(store, shards, protocol, "train", network)
     return run_training(job, samples, artefact, options, loop)
 
 
-def resolve_input(store: Store, network: LSTMSection) -> tuple[LSTMSection, dict[str, str]]:
-    """The network with the name of the embeddings that it reads, and the parents that this adds to a run."""
+def resolve_input(store: Store, network: LSTMSection) -> tuple[LSTMSection, Manifest | None]:
+    """The network with the name of the embeddings that it reads, and their manifest, if it reads any."""
     if network.input != "percepts":
-        return network, {}
+        return network, None
     name = network.percepts or only_artefact(store, "embeddings", "--set lstm.percepts", MAKE_PERCEPTS)
     manifest = read_manifest(store, f"embeddings/{name}", MAKE_PERCEPTS)
-    return network.model_copy(update={"percepts": name}), {"embeddings": manifest.hash}
+    return network.model_copy(update={"percepts": name}), manifest
+
+
+def as_parents(embeddings: Manifest | None) -> tuple[dict[str, str], tuple[Manifest, ...]]:
+    """`parents` and `reads` of a run's ground."""
+    return ({"embeddings": embeddings.hash}, (embeddings,)) if embeddings else ({}, ())
 
 
 def sequence_samples(

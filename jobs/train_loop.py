@@ -166,7 +166,7 @@ def _restore(worker: Worker, files: RunFiles) -> tuple[nn.Module, torch.optim.Op
     torch.manual_seed(job.loop.seed)
     net = worker.learner.build(job).to(worker.device)
     groups = [{"lr": group["full_rate"], **group} for group in worker.learner.groups(net, job)]
-    optimiser = make_optimiser(job.loop.optimiser, groups, job.loop.weight_decay)
+    optimiser = make_optimiser(job.loop.optimiser, groups, job.loop.weight_decay, job.loop.adam_eps)
     state = files.latest()
     if state is None:
         if worker.options.rank == 0:

@@ -61,9 +61,22 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "optimiser": ("adam", "momentum"),
     "precision": ("float32", "bf16"),
 }
-LEAST = {"hidden": 1, "layers": 1, "input_frames": 1, "future_frames": 1, "batch": 1, "seed": 0}
+BOUNDS: dict[str, tuple[float, float]] = {
+    "hidden": (1, 65_536),
+    "layers": (1, 8),
+    "input_frames": (1, 1000),
+    "future_frames": (1, 1000),
+    "batch": (1, 1_000_000),
+    "seed": (0, 2_147_483_647),
+    "truth_share": (0, 1),
+    "truth_share_end": (0, 1),
+    "truth_share_until": (1e-6, 1),
+    "warmup": (0, 1),
+    "learning_rate": (1e-9, 1e3),
+    "grad_clip": (1e-9, 1e12),
+    "weight_decay": (0, 1e3),
+}
 NUM_FRAMES = MovingMnist.num_frames
-SHARES = ("truth_share", "truth_share_end")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,7 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--steps", type=positive(int), help="end it after so many steps instead")
     parser.add_argument("--test-sequences", type=positive(int), default=TEST_SEQUENCES, help="of the fixed test set")
-    parser.add_argument("--readers", type=int, default=1, help="threads that make sequences ahead; none with --graph")
+    parser.add_argument(
+        "--readers", type=positive(int), default=1, help="threads that make sequences ahead; none with --graph"
+    )
     parser.add_argument(
         "--pause-after",
         type=float,
@@ -96,8 +111,11 @@ def main(arguments: list[str] | None = None) -> int:
     except Paused as pause:
         print(f"{pause}; the same command goes on")
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("interrupted; the same command goes on from the last checkpoint, if there is one", file=sys.stderr)
         return 130
+    except OSError as error:
+        print(f"Error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -118,6 +136,8 @@ def experiment(given: argparse.Namespace) -> None:
     """Train, test and draw every variant that has no line in results.jsonl yet; then the table."""
     if (given.minutes is None) == (given.steps is None):
         raise MotionpipeError("give --minutes or --steps")
+    if not given.pause_after >= 0:
+        raise MotionpipeError(f"--pause-after {given.pause_after}: expected minutes from 0")
     started, settings = time.monotonic(), changed_settings(given.assignments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if given.graph and device.type != "cuda":
@@ -183,6 +203,13 @@ def draw_activity(net: lstm.LSTMNet, settings: dict[str, Any], test: DigitBatche
     (folder / "activity.png").write_bytes(png_bytes(activity_picture(activities, net.config.future_frames)))
 
 
+def _published(row: dict[str, Any]) -> float | str:
+    """The paper's figure where the task is the paper's."""
+    settings = row["settings"]
+    same = (settings["output"], settings["input_frames"], settings["future_frames"]) == ("bernoulli", 10, 10)
+    return PUBLISHED.get(row["variant"], "–") if same else "–"
+
+
 def read_part(folder: Path, part: str) -> npt.NDArray[np.uint8]:
     """The images of a part, uint8 (N, 28, 28)."""
     path = find_idx(folder, f"{part}-images-idx3-ubyte") if folder.is_dir() else None
@@ -202,6 +229,8 @@ def changed_settings(assignments: list[str]) -> dict[str, Any]:
         kind = type(settings[name])
         try:
             settings[name] = json.loads(value) if kind is bool else kind(value)
+            if type(settings[name]) is not kind:
+                raise ValueError(value)
         except ValueError as error:
             raise MotionpipeError(f"--set {text}: {name} is a {kind.__name__}") from error
     _require_sense(settings)
@@ -212,12 +241,14 @@ def _require_sense(settings: dict[str, Any]) -> None:
     for name, choices in CHOICES.items():
         if settings[name] not in choices:
             raise MotionpipeError(f"--set {name}={settings[name]}: expected {' or '.join(choices)}")
-    for name, least in LEAST.items():
-        if settings[name] < least:
-            raise MotionpipeError(f"--set {name}={settings[name]}: expected {least} or more")
-    for name in SHARES:
-        if not 0 <= settings[name] <= 1:
-            raise MotionpipeError(f"--set {name}={settings[name]}: expected a share from 0 to 1")
+    for name, (least, most) in BOUNDS.items():
+        if not least <= settings[name] <= most:
+            raise MotionpipeError(f"--set {name}={settings[name]}: expected {least:g} to {most:g}")
+    if settings["truth_share_end"] > settings["truth_share"]:
+        raise MotionpipeError(
+            f"the share of truth would rise from {settings['truth_share']} to {settings['truth_share_end']}: set "
+            "truth_share_end too"
+        )
     if not 0 < settings["truth_share_until"] <= 1:
         raise MotionpipeError(
             f"--set truth_share_until={settings['truth_share_until']}: expected more than 0, at most 1"
@@ -237,7 +268,7 @@ def summary_lines(rows: list[dict[str, Any]]) -> list[str]:
         either = future or back
         figures = [
             f"{future['loss']:8.1f}" if future else f"{'–':>8}",
-            f"{PUBLISHED.get(row['variant'], '–'):>9}",
+            f"{_published(row):>9}",
             f"{back['loss']:8.1f}" if back else f"{'–':>8}",
             f"{either['constant']:8.1f} {either['floor']:6.1f}",
         ]

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from ..pipeline.clip_plan import TrainSample
 from ..pipeline.read_sample import has_stream
 from ..pipeline.splits import planned_by_recording, recordings_in
 from ..pipeline.store import Store
+from ..pipeline.train_samples import TrainSamples, samples_from_bytes
 from ..schemas.errors import MotionpipeError
 from ..schemas.recipe import Recipe
 from ..schemas.report import Manifest
+from ..schemas.training import FinetuneSection
 from ..schemas.uf_tsn import UfTsnSection
 from .begin_from import Init, find_init, require_same
 from .ground import Ground, classifier, learned_samples, open_shards, pretraining, require_classes
 from .inventory import is_elsewhere
 from .options import RunOptions
+from .provenance import learned_from
 from .public_weights import weights_stated
 from .run_training import run_training
 from .stage import StageResult
@@ -37,6 +41,7 @@ FLOW_NETWORK = (
     "cost_volume",
     "normalise_costs",
     "multi_scale",
+    "finest",
 )
 """Fields of `[uf_tsn]` that say what the flow network is."""
 CLASSIFIER = ("stream", "stack", "flow_clip", "backbone", "backbone_width")
@@ -66,9 +71,12 @@ def train_uf_tsn(
         require_same_network(network, begun)
     ground = _ground(store, recipe, run, shards, protocol)
     if network.flow is not None:
-        ground = replace(ground, parents={"flow": _find_flow_of(store, network, protocol).hash})
+        flow = _find_flow_of(store, network, protocol)
+        ground = replace(ground, parents={"flow": flow.hash}, reads=(flow,))
     samples = learned_samples(store, shards, protocol, "rgb", recipe.flow, recipe.finetune)
     samples = with_stored_flow(store, network, samples)
+    if begun and network.stage == "joint":
+        require_same_holdout(recipe.finetune, samples, begun)
     labels = require_classes(samples, protocol)
     if begun and network.stage == "joint" and tuple(begun.manifest.identity.data["labels"]) != labels:
         raise MotionpipeError(f"run {begun.files.name} tells other classes apart than the training part of {protocol}")
@@ -163,15 +171,26 @@ def _find_begun(store: Store, network: UfTsnSection, init: str | None) -> Init |
 
 
 def _require_one_protocol(begun: Init) -> None:
-    """Raise where a classifier's flow network was trained on other recordings of the dataset than the classifier.
-
-    A run notes what the run before it has seen, not what that one began from.
-    """
-    data = begun.manifest.identity.data
-    if data["init_dataset"] == begun.dataset and data["init_protocol"] != data["protocol"]:
+    """Raise where a classifier's flow network was trained on other recordings of the dataset than the classifier."""
+    own = begun.manifest.identity.data["protocol"]
+    others = [split for of, split in learned_from(begun.manifest) if of == begun.dataset and split != own]
+    if others:
         raise MotionpipeError(
-            f"run {begun.files.name} is of {data['protocol']}, its flow network of {data['init_protocol']}, which has "
-            "seen other recordings; train both on one protocol"
+            f"run {begun.files.name} is of {own}, its flow network of {others[0]}, which has seen other recordings; "
+            "train both on one protocol"
+        )
+
+
+def require_same_holdout(config: FinetuneSection, samples: Sequence[TrainSample], begun: Init) -> None:
+    """Raise one line where a joint run would hold out recordings that its classifier has learned from."""
+    held_out = {sample.key for sample in TrainSamples.split(samples, config.holdout, config.seed).held_out}
+    learned = samples_from_bytes(begun.files.store.read_bytes(f"{begun.files.folder}/samples.npz")).learned
+    if held_out & {sample.key for sample in learned}:
+        there = begun.manifest.identity.section
+        raise MotionpipeError(
+            f"run {begun.files.name} has learned from recordings that this run would hold out: it has "
+            f"finetune.holdout = {there['holdout']} and finetune.seed = {there['seed']}; give the same, or --set "
+            "finetune.holdout=0"
         )
 
 

@@ -67,7 +67,7 @@ def pyramid_loss(
         if config.lambda_diff:
             terms["diff"] = terms["diff"] + photometric_error(one, warped, counted)
         if config.lambda_census:
-            terms["census"] = terms["census"] + census_error(one, warped, config.census_radii[level], counted)
+            terms["census"] = terms["census"] + census_error(one, warped, config.census_radius(level), counted)
         terms["smooth"] = terms["smooth"] + smoothness(here, one, config.edge_alpha)
     total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
     detached = {name: term.detach() for name, term in terms.items()}

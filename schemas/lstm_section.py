@@ -36,7 +36,7 @@ class LSTMSection(Section):
         description="conditional decoders in training: share of steps that see the true frame, not their own, at the "
         "start of the run",
     )
-    truth_share_end: Probability = Field(1.0, description="that share later on; it changes evenly")
+    truth_share_end: Probability = Field(1.0, description="that share later on, no larger; it falls evenly")
     truth_share_until: float = Field(
         1.0, gt=0, le=1, description="part of the run over which the share changes; from then on it is truth_share_end"
     )
@@ -59,6 +59,10 @@ class LSTMSection(Section):
     def _decoders_fit(self) -> LSTMSection:
         if not self.decoders or len(set(self.decoders)) < len(self.decoders):
             raise ValueError("decoders are reconstruction, future, or both, each once")
+        if self.truth_share_end > self.truth_share:
+            raise ValueError(
+                f"truth_share_end {self.truth_share_end} is above truth_share {self.truth_share}: set it too"
+            )
         if self.output == "bernoulli" and self.input != "moving-mnist":
             raise ValueError(f"{self.input} are no pixels in 0..1: set output = gaussian")
         if not set(self.conditional) <= set(self.decoders):

@@ -26,6 +26,9 @@ class LoopSection(Section):
         "adam",
         description="momentum: gradient descent with momentum 0.9 in which no weight changes by more than 1e-4 a step",
     )
+    adam_eps: float = Field(
+        1e-8, gt=0, description="ε of Adam: gradients far below it make steps in proportion, not of full size"
+    )
     schedule: Literal["step", "cosine", "exponential"] = Field(
         "step", description="the rate falls tenfold at each milestone, along half a cosine to 0, or by equal parts"
     )

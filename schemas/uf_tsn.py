@@ -57,8 +57,8 @@ class UfTsnSection(Section):
     census_radii: tuple[Count, ...] = Field(
         (3, 2, 2, 1),
         min_length=1,
-        description="radius of the census patch of each level, the finest first; a level that a "
-        "patch does not fit has no census loss [px]",
+        description="radius of the census patch of each level, the finest first, the last one for all that are "
+        "coarser; a level that a patch does not fit has no census loss [px]",
     )
     loss_size: Literal["level", "full"] = Field(
         "level",
@@ -108,14 +108,15 @@ class UfTsnSection(Section):
     @model_validator(mode="after")
     def _levels_fit(self) -> UfTsnSection:
         levels = (self.coarsest // self.finest).bit_length()
-        if len(self.census_radii) < levels:
-            raise ValueError(f"census_radii gives {len(self.census_radii)} radii for {levels} levels of flow")
         if self.crop % self.coarsest:
             raise ValueError(f"crop {self.crop} must be a multiple of {self.coarsest}, the coarsest level's pixel")
-        for level, radius in enumerate(self.census_radii[:levels] if not self.lambda_diff else ()):
-            side = self.crop if self.loss_size == "full" else self.crop // (self.finest << level)
-            if side <= 2 * radius:
-                raise ValueError(f"census_radii: a patch of radius {radius} does not fit level {level} of {side} px")
+        for level in range(levels if not self.lambda_diff else 0):
+            side = self.crop // ((1 if self.loss_size == "full" else self.finest) << level)
+            if side <= 2 * self.census_radius(level):
+                raise ValueError(
+                    f"census_radii: a patch of radius {self.census_radius(level)} does not fit level {level} of "
+                    f"{side} px"
+                )
         if not self.lambda_diff + self.lambda_census:
             raise ValueError("lambda_diff and lambda_census are both 0: nothing would be compared")
         if self.flow is not None and (self.stage, self.stream) != ("classifier", "temporal"):
@@ -123,6 +124,10 @@ class UfTsnSection(Section):
         if self.stage != "classifier" and self.stream == "spatial":
             raise ValueError("the spatial stream has no flow to train: stage is classifier")
         return self
+
+    def census_radius(self, level: int) -> int:
+        """Radius of a level's census patch, 0 being the finest."""
+        return self.census_radii[min(level, len(self.census_radii) - 1)]
 
     @property
     def coarsest(self) -> int:

@@ -20,6 +20,7 @@ import torch
 import webdataset as wds
 from click.testing import CliRunner
 from motionpipe.jobs.artefact_lock import artefact_lock
+from motionpipe.jobs.classify_small import main as classify_small
 from motionpipe.jobs.cli import main
 from motionpipe.jobs.codebook import read_codebook
 from motionpipe.jobs.pretrain_atomic_flow import find_parents, resolve_modality
@@ -346,9 +347,32 @@ def test_fine_tuning_on_another_protocol_is_marked_as_a_leak(store, recipe, tmp_
     words = ("train-cluster", "--task", "classify", "--init", "a", "--protocol", "xview", "--name", "view")
     run(*words, *options)
     refused = run("evaluate", "--run", "view", *options, code=1)
-    assert "began from one trained on xsub" in refused
+    assert "began from, or reads, what was trained on xsub" in refused
     assert "LEAK" in run("evaluate", "--run", "view", "--allow-leak", *options)
     assert "was trained on xview" in run("evaluate", "--run", "view", "--protocol", "xsub", *options, code=1)
+    run("embed", "--run", "view", *options)
+    probe = ("classify", "--probe", "linear", "--embeddings", "view", "--protocol", "xview", *options)
+    assert "began from, or reads, what was trained on xsub" in run(*probe, code=1)
+
+
+def test_what_percepts_have_learned_from_is_known_to_all_that_read_them(store, recipe, tmp_path, capsys):
+    other = tmp_path / "store"
+    shutil.copytree(store, other)
+    run("embed", "--run", "a", "--per", "frame", "--name", "p", *common(other, recipe))
+    sizes = ("lstm.input=percepts", "lstm.percepts=p", "lstm.output=gaussian", "lstm.hidden=4", "lstm.layers=1")
+    sizes += ("lstm.input_frames=2", "lstm.future_frames=1", "finetune.epochs=1", "train.epochs=1")
+    sizes += ("finetune.clip_frames=2", "evaluate.num_clips=2")
+    options = [word for size in sizes for word in ("--set", size)]
+    options += [*common(other, recipe), "--protocol", "xview"]
+    train = ("train-cluster", "--model", "lstm", *options)
+    run(*train, "--task", "classify", "--init", "none", "--name", "c")
+    run(*train, "--name", "q")
+    for words in (("--run", "c"), ("--on", "prediction", "--run", "q")):
+        refused = run("evaluate", *words, *options, code=1)
+        assert "began from, or reads, what was trained on xsub" in refused
+    small = [str(other), "--percepts", "p", "--per-class", "0", "--protocol", "xview", "--out", str(tmp_path / "o")]
+    assert classify_small([*small, "--steps", "1"]) == 1
+    assert "embeddings/p began from, or reads, what was trained on xsub" in capsys.readouterr().err
 
 
 def test_a_run_of_a_generated_set_is_fine_tuned_on_msr_action3d(store, recipe, tmp_path):

@@ -40,6 +40,23 @@ def test_an_init_names_a_run_for_each_set():
             runs_of(init, sets)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--batch", "0"), ("--hidden", "0"), ("--steps", "0"), ("--subsets", "0"), ("--per-class", "-1")],
+)
+def test_numbers_that_make_no_sense_are_refused(tmp_path, capsys, option, value):
+    words = [str(tmp_path), "--percepts", "x", "--per-class", "4", "--out", str(tmp_path / "o")]
+    with pytest.raises(SystemExit):
+        main([*words, option, value])
+    assert f"argument {option}: invalid" in capsys.readouterr().err
+
+
+def test_two_sets_are_not_the_same(tmp_path, capsys):
+    words = [str(tmp_path), "--percepts", "x", "--per-class", "4", "--out", str(tmp_path / "o")]
+    assert main([*words, "--fuse", "x"]) == 1
+    assert "both name x" in capsys.readouterr().err
+
+
 def test_a_store_without_percepts_is_one_clear_line(tmp_path, capsys):
     words = [str(tmp_path), "--percepts", "x", "--per-class", "4", "--out", str(tmp_path / "o")]
     assert main(words) == 1

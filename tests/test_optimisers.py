@@ -40,6 +40,14 @@ def test_its_state_survives_a_checkpoint():
     torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
+def test_a_large_epsilon_makes_small_gradients_small_steps():
+    weight = nn.Parameter(torch.zeros(1))
+    optimiser = make_optimiser("adam", [{"params": [weight], "lr": 0.1}], 0.0, adam_eps=1e-3)
+    weight.grad = torch.tensor([1e-3])
+    optimiser.step()
+    torch.testing.assert_close(weight.data, torch.tensor([-0.05]))
+
+
 def test_momentum_cannot_be_recorded():
     with pytest.raises(MotionpipeError, match="without --graph"):
         make_optimiser("momentum", [], 0.0, capturable=True)

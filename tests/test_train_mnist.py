@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import math
+import os
+import signal
 import struct
 import subprocess
 import sys
@@ -12,7 +15,9 @@ import torch
 from motionpipe.jobs.mnist_run import DEFAULTS
 from motionpipe.jobs.plain_curve import curve_svg
 from motionpipe.jobs.run_files import load_checkpoint
-from motionpipe.jobs.train_mnist import PUBLISHED, VARIANTS, main
+from motionpipe.jobs.train_mnist import PUBLISHED, VARIANTS, main, summary_lines
+from motionpipe.models.lstm import SequenceBatch
+from motionpipe.pipeline.read_ahead import ReadAhead
 from motionpipe.pipeline.store import Store
 from motionpipe.schemas.lstm_section import LSTMSection
 
@@ -75,7 +80,8 @@ sys.exit(main({words!r}))
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bits(digits, tmp_path, monkeypatch):
-    words = ["--variant", "composite-conditional-future", "--steps", "6", "--set", "truth_share=0.5"]
+    words = ["--variant", "composite-conditional-future", "--steps", "6"]
+    words += ["--set", "truth_share=0.5", "--set", "truth_share_end=0.5"]
     assert run(digits, tmp_path / "whole", *words) == 0
     monkeypatch.setattr("motionpipe.jobs.mnist_run.SAVE_EVERY_S", -1.0)  # a checkpoint after every step
     take = __import__("motionpipe.pipeline.read_ahead", fromlist=["ReadAhead"]).ReadAhead.take
@@ -98,6 +104,40 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(digits, tmp_path, monkeypat
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+def test_an_interrupt_ends_the_step_and_saves(digits, tmp_path, monkeypatch, capsys):
+    words = ["--variant", "future", "--steps", "6"]
+    assert run(digits, tmp_path / "whole", *words) == 0
+    take, taken = ReadAhead.take, []
+
+    def interrupted(self):
+        taken.append(1)
+        if len(taken) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return take(self)
+
+    monkeypatch.setattr(ReadAhead, "take", interrupted)
+    assert run(digits, tmp_path / "cut", *words) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert run(digits, tmp_path / "cut", *words) == 0
+    assert len(taken) == 6
+    rows = [json.loads((tmp_path / name / "results.jsonl").read_text())["test"] for name in ("whole", "cut")]
+    assert rows[0] == rows[1]
+
+
+def test_weights_that_diverge_are_no_result(digits, tmp_path, monkeypatch, capsys):
+    take, taken = ReadAhead.take, []
+
+    def diverging(self):
+        taken.append(1)
+        batch = take(self)
+        return SequenceBatch(batch.frames * math.nan) if len(taken) == 3 else batch
+
+    monkeypatch.setattr(ReadAhead, "take", diverging)
+    assert run(digits, tmp_path, "--variant", "future", "--steps", "3") == 1
+    assert "lower learning_rate" in capsys.readouterr().err
+    assert not (tmp_path / "results.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -105,6 +145,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(digits, tmp_path, monkeypat
         (["--variant", "future", "--steps", "1", "--set", "units=3"], "--set units=3"),
         (["--variant", "future", "--steps", "1", "--set", "hidden=big"], "hidden is a int"),
         (["--variant", "future", "--steps", "1", "--graph"], "none here"),
+        (["--variant", "future", "--steps", "1", "--pause-after", "nan"], "minutes from 0"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_clear_line(digits, tmp_path, capsys, words, message):
@@ -138,6 +179,19 @@ def test_checkpoints_of_other_settings_are_refused(digits, tmp_path, capsys):
     assert "other settings" in capsys.readouterr().err
 
 
+def test_the_published_figure_stands_beside_the_same_task_alone():
+    score = {"loss": 1.0, "constant": 2.0, "floor": 0.0}
+    row = {"variant": "future", "settings": dict(DEFAULTS), "trained_steps": 1, "test": {"future": score}}
+    assert "350.2" in summary_lines([row])[1]
+    row["settings"] = DEFAULTS | {"future_frames": 5}
+    assert "350.2" not in summary_lines([row])[1]
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(digits, capsys):
+    assert run(digits, "/proc/nope", "--variant", "future", "--steps", "1") == 1
+    assert "/proc/nope" in capsys.readouterr().err
+
+
 def test_a_curve_holds_its_points():
     svg = curve_svg({"loss < 1": [(0, 3), (10, 1)]}, "step", "nats")
     assert "loss &lt; 1" in svg
@@ -161,10 +215,19 @@ def test_a_graph_of_the_step_learns_what_the_step_learns(digits, tmp_path):
         ("precision=bfloat16", "float32 or bf16"),
         ("output=foo", "bernoulli or gaussian"),
         ("start=paper", "released or orthogonal"),
-        ("seed=-1", "0 or more"),
-        ("batch=0", "1 or more"),
-        ("truth_share_end=2", "from 0 to 1"),
-        ("truth_share_until=0", "more than 0"),
+        ("seed=-1", "expected 0 to 2.14748e+09"),
+        ("batch=0", "expected 1 to 1e+06"),
+        ("truth_share_end=2", "expected 0 to 1"),
+        ("truth_share_until=0", "expected 1e-06 to 1"),
+        ("truth_share=0", "would rise from 0.0 to 1.0"),
+        ("learning_rate=nan", "expected 1e-09 to 1000"),
+        ("learning_rate=-1", "expected 1e-09 to 1000"),
+        ("grad_clip=0", "expected 1e-09 to 1e+12"),
+        ("warmup=2", "expected 0 to 1"),
+        ("weight_decay=-1", "expected 0 to 1000"),
+        ("peephole=5", "peephole is a bool"),
+        ("hidden=999999999", "expected 1 to 65536"),
+        ("seed=4294967296", "expected 0 to"),
         ("future_frames=11", "21 frames"),
     ],
 )

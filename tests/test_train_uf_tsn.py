@@ -146,6 +146,8 @@ def test_every_frame_has_a_row_of_either_stream_and_both_classify_together(chain
     first, middle = np.array(rows[0]["embedding"]), np.array(rows[2]["embedding"])
     assert np.array_equal(first, rows[1]["embedding"])  # frame 0 has nothing before it: frames 0 to 2 for both
     assert not np.array_equal(first, middle)
+    embeddings = json.loads((folder / "embeddings/temporal-frame/manifest.json").read_text())["identity"]["data"]
+    assert embeddings["learned_from"] == [["folder", "split"]]
     words = [str(folder), "--percepts", "spatial-frame", "--fuse", "temporal-frame", "--per-class", "0"]
     assert classify_small([*words, "--steps", "2", "--out", str(tmp_path / "out.jsonl")]) == 0
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
@@ -189,6 +191,14 @@ def test_weights_that_cannot_be_chosen_leave_nothing_begun(chain):
     assert "needs recordings that both runs held out" in run(*words, "--weights", "held-out", code=1)
     assert not (folder / "evaluations/all+spatial").exists()
     run(*words)
+
+
+def test_a_joint_run_holds_nothing_out_that_its_classifier_has_learned(chain):
+    folder, options = chain
+    train = ("train-cluster", *options, "--stage")
+    run(*train, "classifier", "--init", "flow", "--name", "learned-all", "--set", "finetune.holdout=0")
+    assert "holdout = 0.0 and" in run(*train, "joint", "--init", "learned-all", "--name", "x", code=1)
+    assert not (folder / "runs/x").exists()
 
 
 def test_fused_evaluations_belong_to_their_parts(chain):
@@ -296,6 +306,10 @@ def test_flow_is_scored_beside_the_others_on_the_same_pairs(chain):
             ["train-cluster", "--stage", "classifier", "--init", "flow", "--name", "x", "--set", "uf_tsn.radius=2"],
             "uf_tsn.radius is 3 there and 2 here",
         ),
+        (
+            ["train-cluster", "--stage", "classifier", "--init", "flow", "--name", "x", "--set", "uf_tsn.finest=2"],
+            "uf_tsn.finest is 4 there and 2 here",
+        ),
         (["train-cluster", "--stage", "classifier", "--init", "a", "--name", "x"], "a run of atomic-flow"),
         (["train-cluster", "--stage", "joint", "--init", "of-dis", "--name", "x"], "has no flow network to train"),
         (["flow", "--method", "learned", "--name", "x"], "needs a run"),
@@ -319,7 +333,7 @@ def test_a_flow_network_of_another_split_does_not_slip_into_a_joint_run(chain):
     folder, options = chain
     mixed = shutil.copytree(folder / "runs/temporal", folder / "runs/mixed")
     manifest = json.loads((mixed / "manifest.json").read_text())
-    manifest["identity"]["data"]["init_protocol"] = "split2"
+    manifest["identity"]["data"]["learned_from"].append(["folder", "split2"])
     (mixed / "manifest.json").write_text(json.dumps(manifest))
     message = run("train-cluster", "--stage", "joint", "--init", "mixed", "--name", "x", *options, code=1)
     shutil.rmtree(mixed)

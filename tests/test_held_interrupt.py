@@ -1,0 +1,21 @@
+import os
+import signal
+
+import pytest
+from motionpipe.jobs.held_interrupt import held_interrupt
+
+
+def test_the_first_interrupt_is_held_and_the_second_is_not():
+    with held_interrupt() as asked:
+        assert not asked.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_what_follows_is_interrupted_as_before():
+    before = signal.getsignal(signal.SIGINT)
+    with held_interrupt():
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before

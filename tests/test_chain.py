@@ -358,7 +358,8 @@ def test_fine_tuning_on_another_protocol_is_marked_as_a_leak(store, recipe, tmp_
 def test_what_percepts_have_learned_from_is_known_to_all_that_read_them(store, recipe, tmp_path, capsys):
     other = tmp_path / "store"
     shutil.copytree(store, other)
-    run("embed", "--run", "a", "--per", "frame", "--name", "p", *common(other, recipe))
+    every = ("--per", "frame", "--set", "embed.num_clips=1000")
+    run("embed", "--run", "a", "--name", "p", *every, *common(other, recipe))
     sizes = ("lstm.input=percepts", "lstm.percepts=p", "lstm.output=gaussian", "lstm.hidden=4", "lstm.layers=1")
     sizes += ("lstm.input_frames=2", "lstm.future_frames=1", "finetune.epochs=1", "train.epochs=1")
     sizes += ("finetune.clip_frames=2", "evaluate.num_clips=2")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import Any
 
@@ -22,9 +21,14 @@ def train_over_ray(job: TrainJob, options: RunOptions, loop: LoopOptions) -> Non
     with ray_session(options):
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
+        from ray.train.v2.api.exceptions import WorkerGroupError
+
+        class Trainer(TorchTrainer):  # type: ignore[misc]  # Ray has no types
+            def _register_sigint_handler(self, controller: Any) -> None:
+                """Ctrl-C stays KeyboardInterrupt: Ray's own handler would take it for itself and end with 0 or 1."""
 
         folder = job.store.local_path(f"runs/{job.run}/ray")
-        trainer = TorchTrainer(
+        trainer = Trainer(
             _worker,
             train_loop_config={"job": job, "options": loop},
             scaling_config=ScalingConfig(num_workers=options.workers, use_gpu=torch.cuda.is_available()),
@@ -32,28 +36,11 @@ def train_over_ray(job: TrainJob, options: RunOptions, loop: LoopOptions) -> Non
                 name=job.run, storage_path=str(folder), failure_config=FailureConfig(max_failures=_MOST_FAILURES)
             ),
         )
-        _fit_in_thread(trainer)
-
-
-def _fit_in_thread(trainer: Any) -> None:
-    """`fit` away from the main thread: there Ray would take Ctrl-C for itself and swallow it."""
-    from ray.train.v2.api.exceptions import WorkerGroupError
-
-    raised: list[BaseException] = []
-
-    def fit() -> None:
         try:
             trainer.fit()
         except WorkerGroupError as error:
             # Ray wraps what a worker raised; the first rank's own error says what is wrong
-            raised.append(_own(error.worker_failures[min(error.worker_failures)]))
-
-    thread = threading.Thread(target=fit, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.2)
-    if raised:
-        raise raised[0]
+            raise _own(error.worker_failures[min(error.worker_failures)]) from None
 
 
 def _own(failure: BaseException) -> BaseException:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -312,15 +313,19 @@ def stop_when(words, condition, number):
     command = [sys.executable, "-m", "motionpipe", *map(str, words)]
     # a test run in the background ignores interrupts, and would hand that down
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    signal.signal(signal.SIGINT, before)
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, "it ended before it could be stopped"
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    os.kill(process.pid, number)
-    return process.wait(timeout=120)
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        signal.signal(signal.SIGINT, before)
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert process.poll() is None, "it ended before it could be stopped"
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        os.kill(process.pid, number)
+        code = process.wait(timeout=120)
+        said.seek(0)
+        print(said.read().decode(errors="replace")[-4000:])  # shown where the code is not as expected
+    return code
 
 
 def test_classify_scores_both_networks_and_keeps_the_predictions(store, recipe):

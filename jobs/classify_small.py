@@ -199,7 +199,8 @@ def require_unseen(store: Store, protocol: str, folder: str) -> str:
     """The hash of a run or of percepts that have seen nothing of the test part; one clear error where they have."""
     made = read_manifest(store, folder, MAKE_PERCEPTS)
     dataset = read_manifest(store, SHARDS, "motionpipe shard").identity.data["dataset"]
-    if leak := leak_of(planned_by_recording(store), dataset, protocol, made, folder):
+    own = made.identity.data.get("protocol")
+    if leak := leak_of(planned_by_recording(store), dataset, protocol, made, folder, own):
         raise MotionpipeError(leak)
     return made.hash
 

@@ -249,10 +249,6 @@ def _require_sense(settings: dict[str, Any]) -> None:
             f"the share of truth would rise from {settings['truth_share']} to {settings['truth_share_end']}: set "
             "truth_share_end too"
         )
-    if not 0 < settings["truth_share_until"] <= 1:
-        raise MotionpipeError(
-            f"--set truth_share_until={settings['truth_share_until']}: expected more than 0, at most 1"
-        )
     frames = settings["input_frames"] + settings["future_frames"]
     if frames > NUM_FRAMES:
         raise MotionpipeError(f"{frames} frames, input and future, are more than the {NUM_FRAMES} of a test sequence")

@@ -5,6 +5,14 @@ import pytest
 from motionpipe.jobs.held_interrupt import held_interrupt
 
 
+@pytest.fixture(autouse=True)
+def foreground():
+    """A test run in the background ignores interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_the_first_interrupt_is_held_and_the_second_is_not():
     with held_interrupt() as asked:
         assert not asked.is_set()

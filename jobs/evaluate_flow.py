@@ -152,7 +152,7 @@ def _picture(
     some = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, min(24, len(chosen))).astype(int))]
     rows = []
     for (number, first), (one, two) in zip(some, read_pairs(store, samples, some, stride), strict=True):
-        title = f"{shortened(samples[number].key, 30)}\nframe {first}"
+        title = f"{shortened(samples[number].key, 24)}\nframe {first}"
         rows.append(FlowRow(title, one, {method: flow(one, two) for method, flow in methods.items()}))
     rows.sort(key=lambda row: -float(np.mean([np.hypot(*row.flows[peer]).mean() for peer in SHOWN])))
     return flow_figure(rows[:_PICTURES])

@@ -33,6 +33,7 @@ from ..pipeline.splits import planned_by_recording, recordings_in, resolve_proto
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
 from ..schemas.lstm_section import LSTMSection
+from .argument_numbers import natural, positive
 from .evaluate_prediction import require_predictor
 from .learn_atomic_flow import load_encoder
 from .provenance import leak_of
@@ -73,12 +74,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--percepts", required=True, help="embeddings to read")
     parser.add_argument("--fuse", help="second embeddings, whose scores are averaged with the first's")
     parser.add_argument("--init", action="append", default=[], metavar="RUN", help="run that an encoder starts from")
-    parser.add_argument("--hidden", type=count, default=256, help="units of LSTMs where no --init says")
-    parser.add_argument("--per-class", type=size, action="append", required=True, help="videos of a class; 0: all")
-    parser.add_argument("--subsets", type=count, default=10, help="draws of each size")
+    parser.add_argument("--hidden", type=positive(int), default=256, help="units of LSTMs where no --init says")
+    parser.add_argument("--per-class", type=natural, action="append", required=True, help="videos of a class; 0: all")
+    parser.add_argument("--subsets", type=positive(int), default=10, help="draws of each size")
     parser.add_argument("--protocol", help="split [default: the dataset's first]")
-    parser.add_argument("--steps", type=count, default=SequenceFit.steps, help="optimiser steps of each classifier")
-    parser.add_argument("--batch", type=count, default=SequenceFit.batch, help="windows in an optimiser step")
+    parser.add_argument(
+        "--steps", type=positive(int), default=SequenceFit.steps, help="optimiser steps of each classifier"
+    )
+    parser.add_argument("--batch", type=positive(int), default=SequenceFit.batch, help="windows in an optimiser step")
     parser.add_argument("--out", type=Path, required=True, help="file of JSON lines")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -88,26 +91,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"Error: --out {given.out}: {error.strerror}", file=sys.stderr)
+        print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command goes on after the last line of --out", file=sys.stderr)
         return 130
     return 0
-
-
-def size(text: str) -> int:
-    """Videos of a class, 0 for all."""
-    if int(text) < 0:
-        raise ValueError
-    return int(text)
-
-
-def count(text: str) -> int:
-    """A whole number from 1."""
-    if int(text) < 1:
-        raise ValueError
-    return int(text)
 
 
 def compare(given: argparse.Namespace) -> None:

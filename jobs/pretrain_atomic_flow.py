@@ -57,6 +57,7 @@ def pretrain_atomic_flow(
         stated=config.model_dump(mode="json"),
         seen=seen,
         parents={"flow": parents.flow.hash, "codebook": sha256},
+        reads=(parents.flow,),
     )
     info = {"flow": parents.flow_name, "codebook": parents.book}
     job, artefact = pretraining(ground, info=info, flow_folder=f"flow/{parents.flow_name}", codebook=codebook)

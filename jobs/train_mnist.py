@@ -1,7 +1,7 @@
 """LSTM experiments on Moving MNIST, on a machine with torch and NumPy alone: train for so long, test, draw.
 
     python -m motionpipe.jobs.train_mnist DIGITS --out DIR --variant composite-conditional-future --minutes 25 \\
-        --set precision=bf16 --set batch=256
+        --set batch=256 --set truth_share_end=0 --set truth_share_until=0.3
 
 DIGITS holds MNIST's four IDX files. Variants are those of table 2 of Srivastava et al. 2015 and the autoencoders. Below
 DIR each has a folder with metrics.jsonl, curve.svg, pictures and a checkpoint from which the same command goes on; its
@@ -15,7 +15,6 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -36,6 +35,7 @@ from ..pipeline.score_prediction import score_predictions
 from ..pipeline.sequence_pictures import sequence_animation, sequence_rows
 from ..pipeline.store import Store
 from ..schemas.errors import MotionpipeError
+from .argument_numbers import positive
 from .mnist_run import DEFAULTS, MnistRun, Paused, read_lines, train_run
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -114,22 +114,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted; the same command goes on from the last checkpoint, if there is one", file=sys.stderr)
         return 130
     except OSError as error:
-        print(f"Error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"Error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
-    """A number above 0 of a command line."""
-
-    def number(text: str) -> float:
-        value = kind(text)
-        if not 0 < value < math.inf:
-            raise ValueError
-        return value
-
-    number.__name__ = f"positive {kind.__name__}"  # argparse says it
-    return number
 
 
 def experiment(given: argparse.Namespace) -> None:

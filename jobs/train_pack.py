@@ -32,6 +32,7 @@ from ..pipeline.score_clips import ClipScorer
 from ..pipeline.store import Store
 from ..pipeline.train_samples import TrainSamples
 from ..schemas.errors import MotionpipeError
+from .argument_numbers import positive
 from .learner import Learner
 from .learners import LEARNERS
 from .metrics_log import read_metrics
@@ -74,9 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("pack", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder for runs and results.jsonl")
     parser.add_argument("--variant", action="append", required=True, metavar="none|NAME=BOOK[,SECTION.FIELD=VALUE…]")
-    parser.add_argument("--seeds", type=int, default=1, help="runs of each variant, seeds 0, 1, …")
+    parser.add_argument("--seeds", type=positive(int), default=1, help="runs of each variant, seeds 0, 1, …")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", dest="assignments")
-    parser.add_argument("--readers", type=int, default=1, help="threads that read clips ahead")
+    parser.add_argument("--readers", type=positive(int), default=1, help="threads that read clips ahead")
     parser.add_argument("--compile", action="store_true", help="torch.compile the networks; other last bits")
     given = parser.parse_args(arguments)
     try:

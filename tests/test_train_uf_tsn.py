@@ -220,6 +220,8 @@ def test_a_run_serves_as_a_method_of_flow(chain):
     folder, options = chain
     run("flow", "--method", "learned", "--run", "joint", "--set", "flow.stride=1", *options)
     identity = json.loads((folder / "flow/joint/manifest.json").read_text())["identity"]
+    assert identity["data"]["learned_from"] == [["folder", "split"]]
+    identity = json.loads((folder / "flow/joint/manifest.json").read_text())["identity"]
     assert identity["parents"]["run"] == json.loads((folder / "runs/joint/manifest.json").read_text())["hash"]
     assert identity["section"]["run"] == "joint"
     run(
